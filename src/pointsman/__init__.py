@@ -1,0 +1,124 @@
+"""pointsman chooses which LLM serves a call and keeps the call alive.
+
+Names are loaded when they are first used, so that `import pointsman` costs next to nothing. The doors are imported by
+their own names: `pointsman.langchain`, `pointsman.litellm`, `pointsman.testing`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from pointsman._version import __version__
+
+if TYPE_CHECKING:
+    from pointsman.catalog.pools import Pool
+    from pointsman.catalog.prices import Cost
+    from pointsman.catalog.spec import ModelSpec
+    from pointsman.decision import RoutingDecision
+    from pointsman.errors import (
+        AllModelsFailedError,
+        AmbiguousModelError,
+        CatalogError,
+        ConfigError,
+        DuplicateModelError,
+        InvalidFeedbackError,
+        InvalidModelError,
+        InvalidParametersError,
+        InvalidRequestError,
+        ModelNotFoundError,
+        NoEligibleModelsError,
+        PointsmanError,
+        PromptTooLongError,
+        StoreError,
+        StreamInterruptedError,
+        UnknownDecisionError,
+    )
+    from pointsman.failover import Attempt
+    from pointsman.health import HealthReport, HealthSettings
+    from pointsman.policies.base import Context, LearningPolicy, Lesson, Policy
+    from pointsman.registry import ModelRegistry
+    from pointsman.router import Router
+    from pointsman.types import Outcome, Request
+
+_HOMES = {
+    "pointsman.catalog.pools": ("Pool",),
+    "pointsman.catalog.prices": ("Cost",),
+    "pointsman.catalog.spec": ("ModelSpec",),
+    "pointsman.decision": ("RoutingDecision",),
+    "pointsman.errors": (
+        "AllModelsFailedError",
+        "AmbiguousModelError",
+        "CatalogError",
+        "ConfigError",
+        "DuplicateModelError",
+        "InvalidFeedbackError",
+        "InvalidModelError",
+        "InvalidParametersError",
+        "InvalidRequestError",
+        "ModelNotFoundError",
+        "NoEligibleModelsError",
+        "PointsmanError",
+        "PromptTooLongError",
+        "StoreError",
+        "StreamInterruptedError",
+        "UnknownDecisionError",
+    ),
+    "pointsman.failover": ("Attempt",),
+    "pointsman.health": ("HealthReport", "HealthSettings"),
+    "pointsman.policies.base": ("Context", "LearningPolicy", "Lesson", "Policy"),
+    "pointsman.registry": ("ModelRegistry",),
+    "pointsman.router": ("Router",),
+    "pointsman.types": ("Outcome", "Request"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "AllModelsFailedError",
+    "AmbiguousModelError",
+    "Attempt",
+    "CatalogError",
+    "ConfigError",
+    "Context",
+    "Cost",
+    "DuplicateModelError",
+    "HealthReport",
+    "HealthSettings",
+    "InvalidFeedbackError",
+    "InvalidModelError",
+    "InvalidParametersError",
+    "InvalidRequestError",
+    "LearningPolicy",
+    "Lesson",
+    "ModelNotFoundError",
+    "ModelRegistry",
+    "ModelSpec",
+    "NoEligibleModelsError",
+    "Outcome",
+    "PointsmanError",
+    "Policy",
+    "Pool",
+    "PromptTooLongError",
+    "Request",
+    "Router",
+    "RoutingDecision",
+    "StoreError",
+    "StreamInterruptedError",
+    "UnknownDecisionError",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its home when it is first used."""
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module 'pointsman' has no attribute {name!r}")
+    value = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """The public names."""
+    return sorted(__all__)

@@ -1,0 +1,95 @@
+"""The default caller: one attempt through LiteLLM's functions, imported when first used."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from pointsman.catalog.spec import ModelSpec
+from pointsman.errors import MissingDependencyError
+from pointsman.failover import Attempt
+
+# LiteLLM's names of providers, where they differ from ours.
+_PREFIXES = {"azure_openai": "azure", "google": "gemini", "vertex": "vertex_ai", "together": "together_ai", "ollama": "ollama_chat"}
+_ADDRESS = {"api_base": "api_base", "api_version": "api_version", "region": "aws_region_name", "project_id": "vertex_project"}
+
+
+def litellm_model(spec: ModelSpec) -> str:
+    """The model string LiteLLM knows a deployment by."""
+    if spec.litellm_model is not None:
+        return spec.litellm_model
+    prefix = _PREFIXES.get(spec.provider, spec.provider)
+    return f"{prefix}/{spec.deployment_name or spec.name}"
+
+
+def litellm_arguments(attempt: Attempt) -> dict[str, Any]:
+    """Arguments of `litellm.completion` for an attempt; retries are ours, so LiteLLM makes none.
+
+    Raises:
+        MissingCredentialError: E4402, if the key's variable is not set.
+    """
+    spec = attempt.spec
+    arguments: dict[str, Any] = dict(attempt.parameters)
+    arguments |= {"model": litellm_model(spec), "messages": attempt.messages, "num_retries": 0, "max_retries": 0}
+    request = attempt.request
+    if request.tools:
+        arguments["tools"] = list(request.tools)
+    if request.response_format is not None:
+        arguments["response_format"] = request.response_format
+    if attempt.timeout is not None:
+        arguments["timeout"] = attempt.timeout
+    for name, theirs in _ADDRESS.items():
+        value = getattr(spec, name)
+        if value is not None:
+            arguments[theirs] = value
+    key = spec.secret()
+    if key is None and spec.api_base is not None:
+        key = "none"  # servers of one's own take any key, but the client insists on one
+    if key is not None:
+        arguments["api_key"] = key
+    return arguments
+
+
+def complete(attempt: Attempt) -> Any:
+    """Make the attempt and return LiteLLM's response."""
+    return _litellm().completion(**litellm_arguments(attempt))
+
+
+async def acomplete(attempt: Attempt) -> Any:
+    """Make the attempt and return LiteLLM's response."""
+    return await _litellm().acompletion(**litellm_arguments(attempt))
+
+
+def complete_stream(attempt: Attempt) -> Any:
+    """Make the attempt and return LiteLLM's stream."""
+    return _litellm().completion(**litellm_arguments(attempt), **_STREAM)
+
+
+async def acomplete_stream(attempt: Attempt) -> Any:
+    """Make the attempt and return LiteLLM's stream."""
+    return await _litellm().acompletion(**litellm_arguments(attempt), **_STREAM)
+
+
+_STREAM: dict[str, Any] = {"stream": True, "stream_options": {"include_usage": True}}
+
+
+def text_of(response: Any) -> str:
+    """The answer's text."""
+    content = response.choices[0].message.content
+    return content if isinstance(content, str) else ""
+
+
+def chunk_text(chunk: Any) -> str:
+    """A chunk's text; empty for chunks that carry something else."""
+    content = chunk.choices[0].delta.content if chunk.choices else None
+    return content if isinstance(content, str) else ""
+
+
+def _litellm() -> Any:
+    # Without this LiteLLM fetches its price map from the network when it is imported; the user may say otherwise.
+    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    try:
+        import litellm  # noqa: PLC0415  several seconds, and only needed for this
+    except ImportError:
+        raise MissingDependencyError("litellm") from None
+    return litellm

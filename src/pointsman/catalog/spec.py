@@ -1,0 +1,251 @@
+"""`ModelSpec`: everything that is known about one deployment of a model, as a frozen value."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from datetime import date
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from pointsman.catalog import capabilities as tree
+from pointsman.catalog.spellings import canonical_fields
+from pointsman.errors import InvalidModelError, MissingCredentialError
+
+Status = Literal["active", "deprecated", "disabled", "maintenance"]
+
+# A key such as `openai:gpt-4o` is split at its first colon only when the left part is a provider; `llama3.1:8b` is a name.
+KNOWN_PROVIDERS = frozenset(
+    "ai21 anthropic azure azure_openai bedrock cerebras cohere custom databricks deepseek fake fireworks gemini github "
+    "google groq huggingface hosted_vllm litellm llamacpp lmstudio local mistral nvidia ollama openai openrouter perplexity "
+    "replicate sagemaker sambanova test together together_ai vertex vertex_ai vllm voyage watsonx xai".split()
+)
+
+Count = Annotated[int, Field(ge=0)]
+Size = Annotated[int, Field(gt=0)]
+Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Score = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+
+_ENV = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*\Z")
+
+
+class ModelSpec(BaseModel):
+    """One deployment of a model: identity, abilities, limits, prices, lifecycle and how to reach it.
+
+    What is not set is unknown: never zero, never a default that lies. Prices are USD per million tokens (per-token
+    and per-thousand spellings are read too), latencies are seconds, scores are 0 to 1. The key is `provider:name`.
+
+    Raises:
+        InvalidModelError: E4003, naming the field, what was found and what was expected.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, protected_namespaces=())
+
+    # identity
+    name: Annotated[str, Field(min_length=1, max_length=256)]
+    provider: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.-]+$")]
+    family: str | None = None
+    display_name: str | None = None
+    base: str | None = None
+    serves: str | None = None
+    aliases: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    # abilities
+    capabilities: tuple[str, ...] = ()
+    features: dict[str, bool] = {}
+    constraints: dict[str, Any] = {}
+    input_modalities: tuple[str, ...] | None = None
+    output_modalities: tuple[str, ...] | None = None
+    expertise: tuple[str, ...] | None = None
+    quality: dict[str, Score] = {}
+    languages: tuple[str, ...] | None = None
+    regions: tuple[str, ...] | None = None
+    size_billions: Positive | None = None
+    delivery: Literal["sync", "async"] | None = None
+    batch: bool | None = None
+    memory_gb: Positive | None = None
+    # limits
+    context_window: Size | None = None
+    max_input_tokens: Size | None = None
+    max_output_tokens: Size | None = None
+    rate_limit_rpm: Size | None = None
+    rate_limit_tpm: Size | None = None
+    # prices, USD per million tokens
+    cost_per_1m_input_tokens: Price | None = None
+    cost_per_1m_output_tokens: Price | None = None
+    cached_cost_per_1m_input_tokens: Price | None = None
+    batch_cost_per_1m_input_tokens: Price | None = None
+    batch_cost_per_1m_output_tokens: Price | None = None
+    long_context_threshold: Size | None = None
+    long_context_cost_per_1m_input_tokens: Price | None = None
+    long_context_cost_per_1m_output_tokens: Price | None = None
+    # speed
+    latency_p50: Price | None = None
+    latency_p99: Price | None = None
+    tokens_per_second: Positive | None = None
+    # parameters and the API
+    parameter_names: dict[str, str] = {}
+    default_parameters: dict[str, Any] = {}
+    supported_parameters: tuple[str, ...] | None = None
+    unsupported_parameters: tuple[str, ...] = ()
+    api_requirements: dict[str, Any] = {}
+    litellm_model: str | None = None
+    api_base: str | None = None
+    api_key: str | None = None
+    api_version: str | None = None
+    deployment_name: str | None = None
+    region: str | None = None
+    project_id: str | None = None
+    # lifecycle
+    status: Status = "active"
+    status_reason: str | None = None
+    status_since: date | None = None
+    deprecation_date: date | None = None
+    sunset_date: date | None = None
+    replacement: str | None = None
+    # routing
+    weight: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    priority: int | None = None
+    # evidence
+    source: str | None = None
+    as_of: date | None = None
+
+    def __init__(self, **data: Any) -> None:
+        try:
+            super().__init__(**data)
+        except ValidationError as error:
+            raise invalid_model(error, data.get("name") or data.get("model_id")) from None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_spellings(cls, data: Any) -> Any:
+        return canonical_fields(data) if isinstance(data, Mapping) else data
+
+    @field_validator("capabilities", mode="after")
+    @classmethod
+    def _canonical_capabilities(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(tree.canonical(each) for each in value))
+
+    @field_validator("api_key", mode="before")
+    @classmethod
+    def _key_is_a_reference(cls, value: Any) -> Any:
+        if value is not None and not (isinstance(value, str) and _ENV.match(value)):
+            raise ValueError("expected a reference such as 'env:OPENAI_API_KEY', never the key itself")
+        return value
+
+    @model_validator(mode="after")
+    def _facts_agree(self) -> Self:
+        if self.latency_p50 is not None and self.latency_p99 is not None and self.latency_p50 > self.latency_p99:
+            raise ValueError(f"latency_p50 {self.latency_p50} is above latency_p99 {self.latency_p99}")
+        window, output = self.context_window, self.max_output_tokens
+        if window is not None and output is not None and output > window:
+            raise ValueError(f"max_output_tokens {output} is above context_window {window}")
+        return self
+
+    def __repr__(self) -> str:
+        return f"ModelSpec({self.key!r})"
+
+    __str__ = __repr__
+
+    @property
+    def key(self) -> str:
+        """`provider:name`, which is unique in a registry."""
+        return f"{self.provider}:{self.name}"
+
+    @property
+    def arm(self) -> str:
+        """What is learnt about: `serves` where it is set, else this deployment itself."""
+        return self.serves or self.key
+
+    @property
+    def credential(self) -> tuple[str, str | None, str | None]:
+        """What shares a rate limit and a bill: provider, address and key reference."""
+        return (self.provider, self.api_base, self.api_key)
+
+    @property
+    def is_deprecated(self) -> bool:
+        """Whether its status says so."""
+        return self.status == "deprecated"
+
+    @property
+    def mean_quality(self) -> float | None:
+        """The mean of the known quality dimensions."""
+        return sum(self.quality.values()) / len(self.quality) if self.quality else None
+
+    def quality_for(self, expertise: tuple[str, ...] | list[str] = ()) -> float | None:
+        """The best known score among these dimensions, else the mean of all."""
+        known = [self.quality[each] for each in expertise if each in self.quality]
+        return max(known) if known else self.mean_quality
+
+    def has_capability(self, capability: str) -> bool:
+        """Whether the node, or one below it, is declared."""
+        return tree.canonical(capability) in tree.expand(self.capabilities)
+
+    def secret(self) -> str | None:
+        """Read the key that `api_key` refers to.
+
+        Raises:
+            MissingCredentialError: E4402, naming the variable.
+        """
+        if self.api_key is None:
+            return None
+        variable = self.api_key.removeprefix("env:")
+        value = os.environ.get(variable)
+        if not value:
+            raise MissingCredentialError(self.key, variable)
+        return value
+
+
+def split_key(text: str, providers: frozenset[str] | set[str] = KNOWN_PROVIDERS) -> tuple[str | None, str]:
+    """Split `provider:name`; only a known provider counts, else the whole text is the name.
+
+    >>> split_key("openai:gpt-4o"), split_key("llama3.1:8b")
+    (('openai', 'gpt-4o'), (None, 'llama3.1:8b'))
+    """
+    left, colon, right = text.partition(":")
+    return (left, right) if colon and right and left in providers else (None, text)
+
+
+def invalid_model(error: ValidationError, name: object) -> InvalidModelError:
+    """Say what pydantic found in our words: every field, never a value that could be a secret."""
+    problems = []
+    for each in error.errors(include_url=False, include_input=True):
+        field = ".".join(str(part) for part in each["loc"]) or None
+        problems.append(_problem(each, field, name))
+    first = problems[0]
+    return InvalidModelError(first.message, field=first.field, hint=first.hint, problems=problems)
+
+
+def _problem(each: Any, field: str | None, name: object) -> InvalidModelError:
+    of = f"model {name!r}: " if isinstance(name, str) and name else "model: "
+    match each["type"]:
+        case "missing":
+            return InvalidModelError(f"{of}{field!r} is missing", field=field, hint=f"add `{field}: ...`")
+        case "extra_forbidden":
+            near = nearest(str(field), ModelSpec.model_fields)
+            return InvalidModelError(f"{of}{field!r} is no field of a model", field=field, hint=near)
+        case "value_error":
+            reason = str(each["ctx"]["error"])
+            return InvalidModelError(f"{of}{field + ': ' if field else ''}{reason}", field=field)
+        case _:
+            return InvalidModelError(f"{of}{field}: {each['msg'].lower()}{_found(each, field)}", field=field)
+
+
+def _found(each: Any, field: str | None) -> str:
+    """Repeat a short scalar that was found, unless the field could hold a secret."""
+    value = each.get("input")
+    if field is None or "key" in field or not isinstance(value, str | int | float | bool):
+        return f"; found {type(value).__name__}"
+    text = repr(value)
+    return f"; found {text}" if len(text) <= 40 else f"; found {type(value).__name__} of {len(text)} characters"
+
+
+def nearest(name: str, names: Any) -> str | None:
+    """A hint that names what looks most like `name`."""
+    from difflib import get_close_matches  # noqa: PLC0415  only needed when something went wrong
+
+    close = get_close_matches(name, list(names), n=1)
+    return f"did you mean {close[0]!r}?" if close else None

@@ -1,0 +1,274 @@
+"""The pure heart: decides who serves, and learns from outcomes. No I/O, no clock and no chance of its own."""
+
+from __future__ import annotations
+
+import os
+import threading
+from bisect import bisect_right
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate, count
+from random import Random
+
+from pointsman.catalog.spec import ModelSpec
+from pointsman.decision import RoutingDecision
+from pointsman.eligibility import (
+    AUTO,
+    Question,
+    Rules,
+    by_check,
+    eligible,
+    excluded,
+    model_mask,
+    needs_of,
+)
+from pointsman.errors import ModelNotFoundError, NoEligibleModelsError, PromptTooLongError
+from pointsman.health import Health
+from pointsman.policies.base import Context, Lesson, Policy
+from pointsman.policies.names import make_policy
+from pointsman.registry import ModelRegistry
+from pointsman.snapshot import Arms, Snapshot
+from pointsman.tokens import DEFAULT_RESERVE, PromptSize
+from pointsman.types import Clock, Request
+
+# Bytes per token of ordinary text, where only an expectation is wanted.
+_BYTES_PER_TOKEN = 4
+_SESSIONS_KEPT = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A policy under the name that decisions carry."""
+
+    name: str
+    policy: Policy
+
+
+class Chooser:
+    """Turns requests into decisions and outcomes into lessons.
+
+    Args:
+        registry: what exists.
+        policy: who spreads probability.
+        health: who is well.
+        clock: where time comes from.
+        rng: where chance comes from; a seed replays to the same decisions.
+        rules: how strictly requests are matched.
+    """
+
+    def __init__(
+        self,
+        registry: ModelRegistry,
+        policy: Policy,
+        health: Health,
+        clock: Clock,
+        rng: Random,
+        rules: Rules | None = None,
+    ) -> None:
+        self.registry = registry
+        self.choice = Choice(getattr(policy, "name", type(policy).__name__), policy)
+        self.health = health
+        self.rules = rules or Rules()
+        self._clock = clock
+        self._rng = rng
+        self._lock = threading.Lock()
+        self._pending: dict[str, int] = {}
+        self._mean_seconds: dict[str, float] = {}
+        self._sessions: OrderedDict[str, str] = OrderedDict()
+        self._pool_choices: dict[str, tuple[object, Choice]] = {}
+        self._ids = _Ids()
+
+    def decide(self, request: Request) -> RoutingDecision:
+        """Choose who serves the request.
+
+        Raises:
+            ModelNotFoundError: E4001, if the request names a model or pool that does not exist.
+            NoEligibleModelsError: E4101 (E4102 when the prompt is larger than every window).
+        """
+        snapshot = self.registry.snapshot
+        question = Question(snapshot, request, needs_of(request), PromptSize(request), self.rules)
+        mask = eligible(question)
+        if not mask:
+            raise self._nothing(question)
+        tiers, override = self._tiers(mask, request, snapshot)
+        arms = snapshot.arms(tiers[0])
+        choice = self._choice_for(request, snapshot)
+        context = self._context(question)
+        probabilities = choice.policy.probabilities(arms, context)
+        stuck = self._session_position(request, arms)
+        if stuck is not None:
+            override = "sticky"
+            probabilities = [1.0 if at == stuck else 0.0 for at in range(len(arms))]
+        position = stuck if stuck is not None else self._draw(arms, probabilities)
+        return RoutingDecision(
+            decision_id=self._ids.next(),
+            at=self._clock.time(),
+            question=question,
+            arms=arms,
+            probabilities=probabilities,
+            position=position,
+            policy=choice.name,
+            override=override,
+            behind=[snapshot.arms(tier) for tier in tiers[1:]],
+            scores=context.scores,
+        )
+
+    def learn(self, lesson: Lesson, pool: str | None = None) -> None:
+        """Teach the policy that chose, and keep the arm's mean latency."""
+        if lesson.ok and lesson.seconds is not None:
+            known = self._mean_seconds.get(lesson.key)
+            newest = lesson.seconds if known is None else known + 0.1 * (lesson.seconds - known)
+            self._mean_seconds[lesson.key] = newest
+        choice = self._pool_choices.get(pool or "", (None, self.choice))[1]
+        choice.policy.learn(lesson)
+
+    def begin(self, spec: ModelSpec) -> None:
+        """A call starts: until it ends it counts as a pull of its arm."""
+        with self._lock:
+            self._pending[spec.arm] = self._pending.get(spec.arm, 0) + 1
+
+    def end(self, spec: ModelSpec) -> None:
+        """A call that was begun has ended, however it went."""
+        with self._lock:
+            left = self._pending.get(spec.arm, 0) - 1
+            if left > 0:
+                self._pending[spec.arm] = left
+            else:
+                self._pending.pop(spec.arm, None)
+
+    def keep_session(self, request: Request, spec: ModelSpec) -> None:
+        """Remember who served a session."""
+        if request.session is not None:
+            with self._lock:
+                self._sessions[_session_key(request)] = spec.key
+                self._sessions.move_to_end(_session_key(request))
+                if len(self._sessions) > _SESSIONS_KEPT:
+                    self._sessions.popitem(last=False)
+
+    def _context(self, question: Question) -> Context:
+        size, request = question.size, question.request
+        return Context(
+            request=request,
+            input_tokens=size.upper if size.known else size.upper // _BYTES_PER_TOKEN,
+            output_tokens=DEFAULT_RESERVE if request.max_output_tokens is None else request.max_output_tokens,
+            pending=self._pending,
+            mean_seconds=self._mean_seconds,
+        )
+
+    def _tiers(self, mask: int, request: Request, snapshot: Snapshot) -> tuple[list[int], str]:
+        """Split what is eligible into ranks: preferred, others, deprecated, and those that are not well, last."""
+        ill = mask & self.health.behind(snapshot)
+        well = mask & ~ill
+        fading = well & snapshot.mask("status:deprecated")
+        first = well & ~fading
+        preferred = 0
+        if request.prefer or request.prefer_providers:
+            preferred = first & self._preferred(request, snapshot)
+        ranks = [preferred, first & ~preferred, fading]
+        if self.health.settings.last_resort:
+            ranks.append(ill)
+        tiers = [rank for rank in ranks if rank]
+        if not tiers:
+            raise NoEligibleModelsError(
+                "every model that can serve this request is out of health",
+                stage="health",
+                hint="wait, or allow `last_resort` in the health settings",
+            )
+        return tiers, "last_resort" if not well else "none"
+
+    @staticmethod
+    def _preferred(request: Request, snapshot: Snapshot) -> int:
+        mask = snapshot.mask_of(request.prefer)
+        for provider in request.prefer_providers:
+            mask |= snapshot.mask(f"provider:{provider}")
+        return mask
+
+    def _choice_for(self, request: Request, snapshot: Snapshot) -> Choice:
+        """The pool's own policy, if the request names a pool that has one."""
+        pool = snapshot.pools.get(request.model) if request.model is not None else None
+        if pool is None or pool.policy is None or request.model is None:
+            return self.choice
+        known = self._pool_choices.get(request.model)
+        if known is not None and known[0] is pool:
+            return known[1]
+        policy = make_policy(pool.policy)
+        made = Choice(getattr(policy, "name", type(policy).__name__), policy)
+        self._pool_choices[request.model] = (pool, made)
+        return made
+
+    def _session_position(self, request: Request, arms: Arms) -> int | None:
+        if request.session is None:
+            return None
+        key = self._sessions.get(_session_key(request))
+        return None if key is None else arms.index.get(key)
+
+    def _draw(self, arms: Arms, probabilities: Sequence[float]) -> int:
+        if len(probabilities) != len(arms):
+            raise ValueError(f"the policy gave {len(probabilities)} probabilities for {len(arms)} models")
+        if len(arms) == 1:
+            return 0
+        if isinstance(probabilities, tuple):
+            # A tuple is prepared once per set of models, so its cumulative sums are too.
+            known = arms.memo.get("cumulative")
+            if known is None or known[0] is not probabilities:
+                known = arms.memo["cumulative"] = (probabilities, list(accumulate(probabilities)))
+            cumulative = known[1]
+        else:
+            cumulative = list(accumulate(probabilities))
+        position = bisect_right(cumulative, self._rng.random() * cumulative[-1])
+        return min(position, len(arms) - 1)
+
+    def _nothing(self, question: Question) -> NoEligibleModelsError | ModelNotFoundError:
+        snapshot, request = question.snapshot, question.request
+        if request.model is not None and request.model != AUTO and not model_mask(snapshot, request.model):
+            if request.model not in snapshot.pools:
+                self.registry.get_model(request.model)
+        reasons = excluded(question)
+        counts = by_check(reasons)
+        if not snapshot.live:
+            return NoEligibleModelsError(
+                "no model is registered", stage="registry", hint="register models, or load a configuration"
+            )
+        if "context window" in counts:
+            windows = [
+                spec.context_window
+                for key, why in reasons.items()
+                if why.check == "context window" and (spec := self.registry.find_model(key)) and spec.context_window
+            ]
+            tokens = question.size.count()
+            return PromptTooLongError(
+                f"the prompt has {tokens:,} tokens; the largest window among the models that fit otherwise has "
+                f"{max(windows, default=0):,}",
+                tokens=tokens,
+                largest=max(windows, default=None),
+                excluded=reasons,
+            )
+        told = ", ".join(f"{check} {number}" for check, number in counts.items())
+        first = next(iter(reasons.items()), None)
+        hint = f"for example {first[0]} {first[1].reason}" if first else None
+        return NoEligibleModelsError(
+            f"none of {len(reasons)} models can serve this request (left out by: {told})",
+            stage="requirements",
+            excluded=reasons,
+            hint=hint,
+        )
+
+
+def _session_key(request: Request) -> str:
+    return f"{request.tenant or ''}\x00{request.session}"
+
+
+class _Ids:
+    """Decision ids: unique over processes whatever the seed, so they come from the system's own randomness."""
+
+    def __init__(self) -> None:
+        self._owner = 0
+        self._prefix = ""
+        self._numbers = count()
+
+    def next(self) -> str:
+        owner = os.getpid()
+        if owner != self._owner:  # a fork must not repeat its parent's ids
+            self._owner, self._prefix = owner, os.urandom(8).hex()
+        return f"{self._prefix}{next(self._numbers):08x}"

@@ -1,0 +1,191 @@
+"""`RoutingDecision`: who serves, in which order, with what probability and parameters, and why not the others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pointsman.catalog.parameters import Dialect, is_supported, translate
+from pointsman.catalog.spec import ModelSpec
+from pointsman.eligibility import Exclusion, Question, excluded
+
+if TYPE_CHECKING:
+    from pointsman.snapshot import Arms
+    from pointsman.types import Request
+
+_SHOWN = 12
+
+
+class RoutingDecision:
+    """One decision, which is also its own explanation: `print(decision)`.
+
+    Everything that costs time and is often not needed (fallbacks, exclusions, parameters) is worked out when it is
+    first asked for, from the registry snapshot the decision was made on.
+
+    Attributes:
+        id: what outcomes and feedback refer to.
+        model: key of the model that serves.
+        probability: with which the policy's distribution drew it, exactly.
+        policy: name of the policy.
+        override: `none`, or what bent the distribution before the draw: `sticky`, `last_resort`.
+        registry_version: hash of what was registered.
+        request: what was asked.
+    """
+
+    __slots__ = (
+        "_fallbacks",
+        "arms",
+        "at",
+        "behind",
+        "id",
+        "notes",
+        "override",
+        "policy",
+        "probabilities",
+        "probability",
+        "question",
+        "scores",
+        "spec",
+    )
+
+    def __init__(
+        self,
+        *,
+        decision_id: str,
+        at: float,
+        question: Question,
+        arms: Arms,
+        probabilities: Sequence[float],
+        position: int,
+        policy: str,
+        override: str,
+        behind: Sequence[Arms],
+        scores: Sequence[float] | None,
+        notes: Sequence[str] = (),
+    ) -> None:
+        self.id = decision_id
+        self.at = at
+        self.question = question
+        self.arms = arms
+        self.probabilities = probabilities
+        self.probability = probabilities[position]
+        self.spec: ModelSpec = arms[position]
+        self.policy = policy
+        self.override = override
+        self.behind = behind
+        self.scores = scores
+        self.notes = notes
+        self._fallbacks: tuple[ModelSpec, ...] | None = None
+
+    @property
+    def model(self) -> str:
+        """Key of the model that serves."""
+        return self.spec.key
+
+    @property
+    def request(self) -> Request:
+        """What was asked."""
+        return self.question.request
+
+    @property
+    def registry_version(self) -> str:
+        """Hash of what was registered."""
+        return self.question.snapshot.version
+
+    @property
+    def specs(self) -> tuple[ModelSpec, ...]:
+        """The plan: the model that serves and its fallbacks, in order."""
+        return (self.spec, *self.fallback_specs)
+
+    @property
+    def plan(self) -> tuple[str, ...]:
+        """Keys of the plan, in order."""
+        return tuple(spec.key for spec in self.specs)
+
+    @property
+    def fallbacks(self) -> tuple[str, ...]:
+        """Keys of the eligible models that are tried if the first fails, best first; models that are ill come last."""
+        return tuple(spec.key for spec in self.fallback_specs)
+
+    @property
+    def fallback_specs(self) -> tuple[ModelSpec, ...]:
+        """The fallbacks as specs."""
+        if self._fallbacks is None:
+            others = [spec for spec in self._ranked() if spec is not self.spec]
+            later = [spec for tier in self.behind for spec in sorted(tier, key=self._by_cost)]
+            self._fallbacks = (*others, *later)
+        return self._fallbacks
+
+    @property
+    def eligible(self) -> tuple[str, ...]:
+        """Keys of every model that could serve, in registration order."""
+        return tuple(key for tier in (self.arms, *self.behind) for key in tier.keys)
+
+    @property
+    def excluded(self) -> Mapping[str, Exclusion]:
+        """For every registered model that could not serve: the check it failed and why."""
+        return excluded(self.question)
+
+    @property
+    def parameters(self) -> dict[str, dict[str, Any]]:
+        """For each planned model, the parameters under its provider's names."""
+        return {spec.key: self.parameters_for(spec) for spec in self.specs}
+
+    def parameters_for(self, spec: ModelSpec, dialect: Dialect = "provider") -> dict[str, Any]:
+        """The request's parameters for one model: renamed (or not, for `openai`), clamped, defaults filled in."""
+        request = self.request
+        parameters = dict(request.parameters)
+        if request.max_output_tokens is not None:
+            for name in ("max_completion_tokens", "max_output_tokens"):
+                parameters.pop(name, None)
+            parameters["max_tokens"] = request.max_output_tokens
+        mode = "raise" if self.question.rules.on_unsupported == "raise" else "drop"
+        return translate(spec, parameters, dialect=dialect, on_unsupported=mode)
+
+    def dropped_for(self, spec: ModelSpec) -> tuple[str, ...]:
+        """Parameters that the model does not take."""
+        return tuple(name for name in self.request.parameters if not is_supported(spec, name))
+
+    def _ranked(self) -> list[ModelSpec]:
+        by_score = [0.0] * len(self.arms) if self.scores is None else self.scores
+        order = sorted(
+            range(len(self.arms)),
+            key=lambda at: (-self.probabilities[at], -by_score[at], self._by_cost(self.arms[at])),
+        )
+        return [self.arms[at] for at in order]
+
+    def _by_cost(self, spec: ModelSpec) -> tuple[bool, float, str]:
+        price = None
+        if spec.cost_per_1m_input_tokens is not None and spec.cost_per_1m_output_tokens is not None:
+            price = spec.cost_per_1m_input_tokens + spec.cost_per_1m_output_tokens
+        return (price is None, price or 0.0, spec.key)
+
+    def __repr__(self) -> str:
+        return f"RoutingDecision({self.id!r}, model={self.model!r}, probability={self.probability:.4g})"
+
+    def __str__(self) -> str:
+        """The explanation."""
+        left_out = self.excluded
+        total = len(self.eligible) + len(left_out)
+        bent = "" if self.override == "none" else f", {self.override.replace('_', ' ')}"
+        lines = [
+            f"{self.model} serves decision {self.id}",
+            f"  chosen by   {self.policy} with probability {self.probability:.3f}{bent}; "
+            f"{len(self.eligible)} of {total} models can serve",
+        ]
+        lines += [f"  candidate   {line}" for line in self._candidates()]
+        lines += [f"  behind      {spec.key} (not well, tried last)" for tier in self.behind for spec in tier]
+        lines += [f"  excluded    {key}: {why.check}: {why.reason}" for key, why in left_out.items()]
+        for spec in self.specs[:_SHOWN]:
+            lines += [f"  dropped     {name} for {spec.key}, which does not take it" for name in self.dropped_for(spec)]
+        lines += [f"  note        {note}" for note in self.notes]
+        lines.append(f"  registry    {self.registry_version}")
+        return "\n".join(lines)
+
+    def _candidates(self) -> list[str]:
+        lines = []
+        for spec in self._ranked():
+            position = self.arms.index[spec.key]
+            score = "" if self.scores is None else f", score {self.scores[position]:.4g}"
+            lines.append(f"{spec.key}: probability {self.probabilities[position]:.3f}{score}")
+        return lines

@@ -1,0 +1,189 @@
+"""What outcomes teach: health, policy and ledger are told of every attempt and every score, from any process."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+from pointsman.catalog.prices import call_cost
+from pointsman.catalog.spec import ModelSpec
+from pointsman.chooser import Chooser
+from pointsman.decision import RoutingDecision
+from pointsman.errors import InvalidFeedbackError, StoreError, UnknownDecisionError
+from pointsman.failover import Attempt, AttemptRecord
+from pointsman.faults import Fault
+from pointsman.ledger import ATTEMPTS, Ledger
+from pointsman.policies.base import LearningPolicy, Lesson
+from pointsman.stores.base import Store, Write
+from pointsman.types import Outcome
+
+_log = logging.getLogger("pointsman")
+
+_OPEN_DECISIONS = 10_000
+
+
+class Learning:
+    """Takes in attempts and scores. A store that fails costs a line in the log, never a call.
+
+    Attributes:
+        failed_writes: how many writes the store has refused.
+    """
+
+    def __init__(self, chooser: Chooser, store: Store, ledger: Ledger) -> None:
+        self._chooser = chooser
+        self._store = store
+        self._ledger = ledger
+        self._policy = chooser.choice.policy
+        self._space = f"learnt.{chooser.choice.name}"
+        self._replica = os.urandom(6).hex()
+        self._lock = threading.Lock()
+        self._open: OrderedDict[str, tuple[RoutingDecision, bool]] = OrderedDict()
+        self.failed_writes = 0
+        self._restore()
+
+    # -- attempts (the observer of failover)
+
+    def decided(self, decision: RoutingDecision) -> None:
+        """A decision was made."""
+        with self._lock:
+            self._open[decision.id] = (decision, False)
+            if len(self._open) > _OPEN_DECISIONS:
+                self._open.popitem(last=False)
+        self._try(lambda: self._ledger.decided(decision))
+
+    def began(self, attempt: Attempt) -> None:
+        """An attempt starts: a pull whose outcome is not known yet."""
+        self._chooser.begin(attempt.spec)
+
+    def abandoned(self, attempt: Attempt) -> None:
+        """It was cancelled; it teaches nothing."""
+        self._chooser.end(attempt.spec)
+
+    def ended(self, record: AttemptRecord) -> None:
+        """It came to an end."""
+        self._chooser.end(record.attempt.spec)
+        self.take_in(record)
+
+    def take_in(self, record: AttemptRecord) -> None:
+        """Learn from an attempt and write it down."""
+        attempt, outcome, fault = record
+        decision, spec = attempt.decision, attempt.spec
+        cost = cost_of(spec, outcome)
+        with self._lock:
+            if decision.id in self._open:
+                self._open[decision.id] = (decision, True)
+        if outcome.ok:
+            self._chooser.keep_session(decision.request, spec)
+        if not outcome.cached:
+            self._teach(self._lesson(decision, spec, outcome, fault, cost), decision.request.model)
+        self._try(lambda: self._ledger.attempted(record, cost))
+
+    def _lesson(
+        self, decision: RoutingDecision, spec: ModelSpec, outcome: Outcome, fault: Fault | None, cost: float | None
+    ) -> Lesson:
+        position = decision.arms.index.get(spec.key)
+        if fault is not None:
+            reward = fault.rule.reward
+        else:
+            reward = scalar_reward(seconds=outcome.seconds, cost=cost)
+        return Lesson(
+            arm=spec.arm,
+            key=spec.key,
+            decision_id=decision.id,
+            ok=outcome.ok,
+            reward=reward,
+            quality=outcome.score,
+            cost=cost,
+            seconds=outcome.seconds,
+            probability=0.0 if position is None else decision.probabilities[position],
+            request=decision.request,
+        )
+
+    # -- scores
+
+    def feedback(self, decision_id: str, score: float, source: str | None) -> None:
+        """Take in a score; see `Router.feedback`."""
+        if isinstance(score, bool) or not isinstance(score, int | float) or not 0.0 <= score <= 1.0:
+            raise InvalidFeedbackError(f"the score is {score!r}; expected a number from 0 to 1")
+        decision, counted = self._open.get(decision_id, (None, False))
+        if decision is not None:
+            facts = {"arm": decision.spec.arm, "model": decision.model, "probability": decision.probability}
+            request, pool = decision.request, decision.request.model
+        else:
+            row = self._ledger.find(decision_id)
+            if row is None:
+                raise UnknownDecisionError(decision_id)
+            facts, request, pool = row, None, row.get("pool")
+            counted = self._store.get(ATTEMPTS, f"{decision_id}:1") is not None
+        self._ledger.scored(decision_id, float(score), source)
+        lesson = Lesson(
+            arm=facts["arm"],
+            key=facts["model"],
+            decision_id=decision_id,
+            ok=True,
+            quality=float(score),
+            probability=facts["probability"],
+            request=request,
+            counted=counted,
+        )
+        self._teach(lesson, pool)
+
+    # -- state
+
+    def statistics(self) -> dict[str, dict[str, float]]:
+        """Per arm what the policy knows; empty for policies that do not learn."""
+        return self._policy.statistics() if isinstance(self._policy, LearningPolicy) else {}
+
+    def reset(self) -> None:
+        """Forget what was learnt, here and in the store; the ledger keeps its rows."""
+        if isinstance(self._policy, LearningPolicy):
+            self._policy.reset()
+            self._try(lambda: self._store.clear(self._space))
+
+    def flush(self) -> None:
+        """Write what waits.
+
+        Raises:
+            StoreError: E4301.
+        """
+        self._ledger.flush()
+
+    def _teach(self, lesson: Lesson, pool: str | None) -> None:
+        self._chooser.learn(lesson, pool)
+        if isinstance(self._policy, LearningPolicy):
+            row = self._policy.state().get(lesson.arm)
+            if row is not None:
+                write = Write(self._space, f"{self._replica}/{lesson.arm}", row)
+                self._try(lambda: self._store.put_all([write]))
+
+    def _restore(self) -> None:
+        if not isinstance(self._policy, LearningPolicy):
+            return
+        for key, row in self._store.items(self._space):
+            replica, _, arm = key.partition("/")
+            self._policy.merge(replica, {arm: row})
+
+    def _try(self, write: Callable[[], Any]) -> None:
+        try:
+            write()
+        except StoreError as error:
+            self.failed_writes += 1
+            _log.warning("%s: the store failed and serving goes on: %s", error.code, error)
+
+
+def cost_of(spec: ModelSpec, outcome: Outcome) -> float | None:
+    """USD of an attempt: as told, else from its tokens, else unknown."""
+    if outcome.cost is not None or outcome.input_tokens is None or outcome.output_tokens is None:
+        return outcome.cost
+    return call_cost(spec, outcome.input_tokens, outcome.output_tokens).total
+
+
+def scalar_reward(*, seconds: float | None, cost: float | None) -> float:
+    """A success in one number: 1, less at most 0.5 for latency and 0.3 for cost, but at least 0.1."""
+    latency_penalty = min((seconds or 0.0) / 10.0, 0.5)
+    cost_penalty = min((cost or 0.0) * 100, 0.3)
+    return max(1.0 - latency_penalty - cost_penalty, 0.1)

@@ -1,0 +1,22 @@
+"""`cheapest`: the lowest expected cost of this very call; ties are shared, unknown prices come last."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from pointsman.policies.base import BasePolicy, Context, one_hot
+from pointsman.snapshot import Arms
+
+
+class CheapestPolicy(BasePolicy):
+    """Take the model whose prices make this call cheapest, its input and output sizes considered."""
+
+    name = "cheapest"
+
+    def probabilities(self, arms: Arms, context: Context) -> Sequence[float]:
+        """All to the cheapest; evenly among equals."""
+        costs = [math.inf if (cost := context.expected_cost(spec)) is None else cost for spec in arms]
+        context.scores = [-cost for cost in costs]
+        least = min(costs)
+        return one_hot(len(arms), (at for at, cost in enumerate(costs) if cost == least))

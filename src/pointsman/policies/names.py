@@ -1,0 +1,54 @@
+"""From what users write to a policy: a name, a mapping with options, or an object of their own."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pointsman.errors import ConfigError
+from pointsman.policies.base import Policy
+from pointsman.policies.cheapest import CheapestPolicy
+from pointsman.policies.ucb import UCBPolicy
+from pointsman.policies.weighted import WeightedPolicy
+
+_POLICIES: dict[str, Callable[..., Policy]] = {
+    "weighted": WeightedPolicy,
+    "cheapest": CheapestPolicy,
+    "ucb": UCBPolicy,
+}
+
+
+def policy_names() -> list[str]:
+    """The policies that ship."""
+    return sorted(_POLICIES)
+
+
+def make_policy(given: str | Mapping[str, Any] | Policy) -> Policy:
+    """Build a policy from a name, from `{"name": ..., option: ...}`, or take an object as it is.
+
+    Raises:
+        ConfigError: E4006, naming the policies or the options there are.
+    """
+    if isinstance(given, str):
+        given = {"name": given}
+    if not isinstance(given, Mapping):
+        if isinstance(given, Policy):
+            return given
+        raise ConfigError(
+            f"{type(given).__name__} is no policy", hint="a policy has the methods `probabilities` and `learn`"
+        )
+    options = dict(given)
+    name = options.pop("name", None)
+    if name not in _POLICIES:
+        raise ConfigError(f"there is no policy {name!r}", hint=f"one of: {', '.join(policy_names())}")
+    build = _POLICIES[name]
+    known = [each for each in inspect.signature(build).parameters if each != "self"]
+    for option in options:
+        if option not in known:
+            hint = f"one of: {', '.join(known)}" if known else "it has no options"
+            raise ConfigError(f"policy {name!r} has no option {option!r}", hint=hint)
+    try:
+        return build(**options)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"policy {name!r}: {error}") from None

@@ -1,0 +1,105 @@
+"""What an answer, or a chunk of one, says of itself: content, tool calls, why it ended, tokens spent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The facts that failover needs of a response or a chunk, whatever its type.
+
+    Attributes:
+        content: whether there is text or other output.
+        tool_call: whether a tool call is in it.
+        finish_reason: why it ended, where it says so.
+        says_why_it_ends: whether this kind of answer names a finish reason when it is complete.
+        input_tokens: as the provider counted, likewise `output_tokens`.
+        cost: USD, where the host worked it out.
+        cached: whether it came from a cache.
+        judged: whether emptiness means anything; False for values of an unknown type.
+    """
+
+    content: bool = False
+    tool_call: bool = False
+    finish_reason: str | None = None
+    says_why_it_ends: bool = False
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost: float | None = None
+    cached: bool = False
+    judged: bool = True
+
+    @property
+    def meaningful(self) -> bool:
+        """Whether a caller could use it: OpenAI's first chunk is an empty role chunk, which nobody can."""
+        return self.content or self.tool_call or self.finish_reason is not None or not self.judged
+
+    @property
+    def empty(self) -> bool:
+        """Whether a whole answer is of no use though it claims success."""
+        usable = self.content or self.tool_call or not self.judged
+        return not usable and self.finish_reason in (None, "stop", "end_turn", "tool_calls")
+
+
+Reader = Callable[[Any], Reading]
+
+
+def read(value: Any) -> Reading:
+    """Read OpenAI's and LiteLLM's responses and chunks (objects or dictionaries) and plain text; total."""
+    if isinstance(value, str):
+        return Reading(content=bool(value))
+    choices = field(value, "choices")
+    if not isinstance(choices, list):
+        return Reading(judged=False)
+    usage = field(value, "usage")
+    tokens_in, tokens_out = _tokens(usage, "prompt_tokens", "input_tokens"), _tokens(usage, "completion_tokens", "output_tokens")
+    first = choices[0] if choices else None
+    part = field(first, "message")
+    is_chunk = part is None
+    if part is None:
+        part = field(first, "delta")
+    reason = field(first, "finish_reason")
+    text = field(first, "text")  # legacy completions
+    return Reading(
+        content=_has_content(part) or bool(text),
+        tool_call=bool(field(part, "tool_calls") or field(part, "function_call")),
+        finish_reason=reason if isinstance(reason, str) else None,
+        says_why_it_ends=is_chunk,
+        input_tokens=tokens_in,
+        output_tokens=tokens_out,
+        cost=_cost(value),
+        cached=_hidden(value).get("cache_hit") is True,
+    )
+
+
+def _has_content(part: Any) -> bool:
+    names = ("content", "reasoning_content", "refusal", "audio", "images")
+    return any(bool(field(part, name)) for name in names)
+
+
+def field(value: Any, name: str) -> Any:
+    """A field of a mapping or an object, None if there is none."""
+    if isinstance(value, Mapping):
+        return value.get(name)
+    return getattr(value, name, None)
+
+
+def _tokens(usage: Any, *names: str) -> int | None:
+    for name in names:
+        count = field(usage, name)
+        if isinstance(count, int) and not isinstance(count, bool) and count >= 0:
+            return count
+    return None
+
+
+def _hidden(value: Any) -> Mapping[str, Any]:
+    hidden = getattr(value, "_hidden_params", None)
+    return hidden if isinstance(hidden, Mapping) else {}
+
+
+def _cost(value: Any) -> float | None:
+    cost = _hidden(value).get("response_cost")
+    return float(cost) if isinstance(cost, int | float) and cost > 0 else None

@@ -1,0 +1,408 @@
+"""`ModelRegistry`: what exists now; register, look up, change. Readers take a snapshot and never wait."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal
+
+from pointsman.catalog import capabilities as tree
+from pointsman.catalog import parameters as parameter_rules
+from pointsman.catalog.files import Catalogue, builtin_names, read_builtin, read_catalogue
+from pointsman.catalog.parameters import Dialect, OnUnsupported, ParameterIssue
+from pointsman.catalog.pools import Pool
+from pointsman.catalog.prices import Cost, call_cost
+from pointsman.catalog.spec import KNOWN_PROVIDERS, ModelSpec, Status, split_key
+from pointsman.errors import (
+    AmbiguousModelError,
+    CatalogError,
+    DuplicateModelError,
+    InvalidModelError,
+    ModelNotFoundError,
+)
+from pointsman.snapshot import Snapshot, set_bits
+
+Origin = Literal["manual", "file", "discovery", "builtin"]
+_PRECEDENCE: dict[str, int] = {"manual": 0, "file": 1, "discovery": 2, "builtin": 2}
+
+# What a model takes over from its `base`; identity, address, status and evidence are its own.
+_NOT_INHERITED = frozenset(
+    "name provider display_name base serves aliases tags litellm_model api_base api_key api_version deployment_name "
+    "region project_id status status_reason status_since deprecation_date sunset_date replacement weight priority "
+    "source as_of rate_limit_rpm rate_limit_tpm".split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryEvent:
+    """What changed: `kind` is `registered`, `removed`, `changed` or `reloaded`; `key` names the model, if it was one."""
+
+    kind: Literal["registered", "removed", "changed", "reloaded"]
+    key: str | None = None
+
+
+class ModelRegistry:
+    """All models that are known now, with their pools.
+
+    Safe to share between threads and tasks: a change swaps in a new snapshot, whoever reads keeps the one it has.
+    """
+
+    def __init__(self, models: Iterable[ModelSpec] = ()) -> None:
+        self._lock = threading.RLock()
+        self._snapshot = Snapshot()
+        self._listeners: list[Callable[[RegistryEvent], None]] = []
+        self.sections: Mapping[str, Any] = {}
+        self.path: str | None = None
+        for spec in models:
+            self.register_model(spec)
+
+    # -- where models come from
+
+    @classmethod
+    def load(cls, path: str | Path) -> ModelRegistry:
+        """Read a YAML or JSON file: its models, its pools, and the built-in catalogues it includes.
+
+        Raises:
+            CatalogError: E4005, E4003 or E4006, with file, line and column; `.problems` lists everything wrong.
+        """
+        registry = cls()
+        registry._add_file(read_catalogue(path))
+        return registry
+
+    @classmethod
+    def builtin(cls, *names: str) -> ModelRegistry:
+        """Start from catalogues that ship with the package; all of them without a name."""
+        registry = cls()
+        for name in names or builtin_names():
+            registry._add_catalogue(read_builtin(name), "builtin")
+        return registry
+
+    def load_default_models(self) -> None:
+        """Add the models for local development (Ollama's)."""
+        self._add_catalogue(read_builtin("ollama"), "builtin")
+
+    def _add_file(self, catalogue: Catalogue) -> None:
+        for name in catalogue.include:
+            self._add_catalogue(read_builtin(name), "builtin")
+        self._add_catalogue(catalogue, "file")
+        self.sections = catalogue.sections
+        self.path = catalogue.path
+
+    def _add_catalogue(self, catalogue: Catalogue, origin: Origin) -> None:
+        with self._lock:
+            own = {spec.key: spec for spec in catalogue.models}
+            names = {spec.name: spec for spec in catalogue.models}
+            resolved = []
+            for spec in catalogue.models:
+                try:
+                    resolved.append((self._with_base(spec, {**names, **own}), origin))
+                except InvalidModelError as error:
+                    error.path = catalogue.path
+                    raise
+            self._check_pools(catalogue, self._snapshot.with_models(resolved))
+            self._snapshot = self._snapshot.with_models(resolved).with_pools(catalogue.pools)
+        self._tell(RegistryEvent("reloaded"))
+
+    @staticmethod
+    def _check_pools(catalogue: Catalogue, snapshot: Snapshot) -> None:
+        for name, pool in catalogue.pools.items():
+            for model in pool.models or ():
+                if not snapshot.mask_of([model]):
+                    near = get_close_matches(model, [*snapshot.names, *snapshot.bits], n=1)
+                    raise CatalogError(
+                        f"pool {name!r} lists {model!r}, which is not registered",
+                        hint=f"did you mean {near[0]!r}?" if near else "declare it under `models:` or `include:` it",
+                        path=catalogue.path,
+                    )
+
+    def _with_base(self, spec: ModelSpec, others: Mapping[str, ModelSpec], depth: int = 0) -> ModelSpec:
+        """Fill what the model leaves unset from its `base`."""
+        if spec.base is None:
+            return spec
+        if depth > 8:
+            raise InvalidModelError(f"model {spec.name!r}: `base` goes in a circle", field="base")
+        base = others.get(spec.base)
+        if base is spec or base is None:
+            base = self.find_model(spec.base)
+        if base is None:
+            near = get_close_matches(spec.base, [*others, *self._snapshot.names], n=1)
+            raise InvalidModelError(
+                f"model {spec.name!r}: its base {spec.base!r} is not registered",
+                field="base",
+                hint=f"did you mean {near[0]!r}?" if near else "include the catalogue that has it",
+            )
+        base = self._with_base(base, others, depth + 1)
+        inherited = {
+            name: getattr(base, name)
+            for name in base.model_fields_set
+            if name not in _NOT_INHERITED and name not in spec.model_fields_set
+        }
+        return ModelSpec(**{**inherited, **spec.model_dump(exclude_unset=True)})
+
+    # -- changes
+
+    def register_model(self, spec: ModelSpec | Mapping[str, Any], *, replace: bool = False) -> ModelSpec:
+        """Add a model and return it as stored (with what it inherits from its base).
+
+        Raises:
+            DuplicateModelError: E4004, unless `replace`.
+            InvalidModelError: E4003.
+        """
+        given = spec if isinstance(spec, ModelSpec) else ModelSpec(**spec)
+        with self._lock:
+            if given.key in self._snapshot.bits and not replace:
+                raise DuplicateModelError(given.key)
+            stored = self._with_base(given, {})
+            self._snapshot = self._snapshot.with_model(stored, "manual")
+        self._tell(RegistryEvent("registered", stored.key))
+        return stored
+
+    def unregister_model(self, name: str, provider: str | None = None) -> ModelSpec:
+        """Remove a model and return what it was.
+
+        Raises:
+            ModelNotFoundError: E4001.
+        """
+        with self._lock:
+            spec = self.get_model(name, provider)
+            self._snapshot = self._snapshot.without_model(spec.key)
+        self._tell(RegistryEvent("removed", spec.key))
+        return spec
+
+    def update_model_status(self, name: str, status: Status, *, reason: str | None = None) -> ModelSpec:
+        """Set a model's status, with a reason and today as since when."""
+        with self._lock:
+            spec = self.get_model(name)
+            today = datetime.now(UTC).date()
+            changes = {"status": status, "status_reason": reason, "status_since": today}
+            changed = ModelSpec(**{**spec.model_dump(exclude_unset=True), **changes})
+            self._snapshot = self._snapshot.with_model(changed, self._snapshot.origins[spec.key])
+        self._tell(RegistryEvent("changed", spec.key))
+        return changed
+
+    def subscribe(self, callback: Callable[[RegistryEvent], None]) -> Callable[[], None]:
+        """Call back after every change; returns what ends the subscription."""
+        self._listeners.append(callback)
+        return lambda: self._listeners.remove(callback)
+
+    def _tell(self, event: RegistryEvent) -> None:
+        for listener in tuple(self._listeners):
+            listener(event)
+
+    # -- look-up
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """What is registered at this moment; never changes once taken."""
+        return self._snapshot
+
+    @property
+    def version(self) -> str:
+        """A hash of everything registered."""
+        return self._snapshot.version
+
+    def __len__(self) -> int:
+        return len(self._snapshot.bits)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and bool(self._snapshot.mask_of([name]))
+
+    def __iter__(self) -> Iterator[ModelSpec]:
+        return (spec for _, spec in self._snapshot.numbered())
+
+    def __repr__(self) -> str:
+        return f"ModelRegistry({len(self)} models, version {self.version})"
+
+    def get_model(self, name: str, provider: str | None = None) -> ModelSpec:
+        """Look up a key, a bare name or an alias.
+
+        Raises:
+            ModelNotFoundError: E4001, naming what looks alike.
+            AmbiguousModelError: E4002, if several providers have it and none was registered by hand.
+        """
+        spec = self._find(name, provider)
+        if spec is None:
+            known = [*self._snapshot.bits, *self._snapshot.names]
+            raise ModelNotFoundError(name, nearest=get_close_matches(name, known, n=3, cutoff=0.5))
+        return spec
+
+    def find_model(self, name: str, provider: str | None = None) -> ModelSpec | None:
+        """Look up a key, a bare name or an alias; None if it is not registered."""
+        return self._find(name, provider)
+
+    def _find(self, name: str, provider: str | None) -> ModelSpec | None:
+        snapshot = self._snapshot
+        bit = snapshot.bits.get(name if provider is None else f"{provider}:{name}")
+        if bit is not None:
+            return snapshot.specs[bit]
+        if provider is None:
+            provider, name = split_key(name, KNOWN_PROVIDERS)
+        candidates = [spec for bit in snapshot.names.get(name, ()) if (spec := snapshot.specs[bit]) is not None]
+        if provider is not None:
+            candidates = [spec for spec in candidates if spec.provider == provider]
+        if len(candidates) > 1:
+            best = min(_PRECEDENCE[snapshot.origins[spec.key]] for spec in candidates)
+            first = [spec for spec in candidates if _PRECEDENCE[snapshot.origins[spec.key]] == best]
+            if len(first) > 1:
+                raise AmbiguousModelError(name, sorted(spec.key for spec in first))
+            candidates = first
+        return candidates[0] if candidates else None
+
+    def list_models(
+        self,
+        *,
+        provider: str | None = None,
+        family: str | None = None,
+        status: Status | None = None,
+        capability: str | None = None,
+        tag: str | None = None,
+    ) -> list[ModelSpec]:
+        """List models, optionally only those of a provider, family, status, capability or tag."""
+        snapshot = self._snapshot
+        mask = snapshot.live
+        for prefix, value in (("provider", provider), ("family", family), ("status", status), ("tag", tag)):
+            if value is not None:
+                mask &= snapshot.mask(f"{prefix}:{value}")
+        if capability is not None:
+            mask &= snapshot.mask(f"cap:{tree.canonical(capability)}")
+        return self._specs(snapshot, mask)
+
+    def get_models_by_capability(self, capability: str) -> list[ModelSpec]:
+        """Models that declare this node of the capability tree or one below it."""
+        return self.list_models(capability=capability)
+
+    def get_models_by_capabilities(self, capabilities: Iterable[str]) -> list[ModelSpec]:
+        """Models that declare all of them."""
+        snapshot = self._snapshot
+        mask = snapshot.live
+        for capability in capabilities:
+            mask &= snapshot.mask(f"cap:{tree.canonical(capability)}")
+        return self._specs(snapshot, mask)
+
+    def get_family_models(self, family: str) -> list[ModelSpec]:
+        """Models of one family."""
+        return self.list_models(family=family)
+
+    def get_available_models(self) -> list[ModelSpec]:
+        """Models that are routable by their status: active, or deprecated but not gone."""
+        snapshot = self._snapshot
+        return self._specs(snapshot, snapshot.mask("status:active") | snapshot.mask("status:deprecated"))
+
+    def list_providers(self) -> list[str]:
+        """Providers that have a model."""
+        return self._named("provider:")
+
+    def list_capabilities(self) -> list[str]:
+        """Nodes of the capability tree that some model serves."""
+        return self._named("cap:")
+
+    def pools_of(self, name: str) -> list[str]:
+        """Names of the pools this model is in."""
+        snapshot = self._snapshot
+        flag = 1 << snapshot.bits[self.get_model(name).key]
+        return sorted(pool for pool in snapshot.pools if pool_mask(snapshot, pool) & flag)
+
+    def _named(self, prefix: str) -> list[str]:
+        return sorted(fact.removeprefix(prefix) for fact in self._snapshot.masks if fact.startswith(prefix))
+
+    @staticmethod
+    def _specs(snapshot: Snapshot, mask: int) -> list[ModelSpec]:
+        return [spec for bit in set_bits(mask) if (spec := snapshot.specs[bit]) is not None]
+
+    # -- parameters, prices, lifecycle
+
+    def validate_parameters(self, name: str, parameters: Mapping[str, Any]) -> list[ParameterIssue]:
+        """Report everything wrong with standard parameters for a model; empty when fine."""
+        return parameter_rules.check(self.get_model(name), parameters)
+
+    def map_parameters(
+        self,
+        name: str,
+        parameters: Mapping[str, Any],
+        *,
+        dialect: Dialect = "provider",
+        on_unsupported: OnUnsupported = "raise",
+    ) -> dict[str, Any]:
+        """Rename standard parameters to the provider's; see `pointsman.catalog.parameters.translate`."""
+        return parameter_rules.translate(
+            self.get_model(name), parameters, dialect=dialect, on_unsupported=on_unsupported
+        )
+
+    def get_model_defaults(self, name: str) -> dict[str, Any]:
+        """Parameters the model is called with unless the request says otherwise."""
+        return dict(self.get_model(name).default_parameters)
+
+    def request_cost(
+        self, name: str, input_tokens: int, output_tokens: int, *, cached_input_tokens: int = 0, batch: bool = False
+    ) -> Cost:
+        """Price a call in USD; what is not known is named in the result."""
+        return call_cost(
+            self.get_model(name), input_tokens, output_tokens, cached_input_tokens=cached_input_tokens, batch=batch
+        )
+
+    def migrate(self, name: str, *, as_of: date | None = None) -> str:
+        """Name of the last replacement in the chain of models that are deprecated as of a day (today unless given)."""
+        day = as_of or datetime.now(UTC).date()
+        seen: list[str] = []
+        spec = self.get_model(name)
+        while spec.replacement is not None and _is_due(spec, day):
+            if spec.key in seen:
+                raise InvalidModelError(f"replacements go in a circle: {' -> '.join(seen)}", field="replacement")
+            seen.append(spec.key)
+            successor = self.find_model(spec.replacement, spec.provider) or self.find_model(spec.replacement)
+            if successor is None:
+                return spec.replacement
+            spec = successor
+        return spec.name
+
+    def stats(self) -> dict[str, Any]:
+        """Totals: models, active ones, providers, capabilities, models per provider."""
+        snapshot = self._snapshot
+        return {
+            "total_models": len(snapshot.bits),
+            "active_models": snapshot.mask("status:active").bit_count(),
+            "providers": len(self.list_providers()),
+            "capabilities": len(self.list_capabilities()),
+            "provider_breakdown": {
+                each: snapshot.mask(f"provider:{each}").bit_count() for each in self.list_providers()
+            },
+        }
+
+
+def _is_due(spec: ModelSpec, day: date) -> bool:
+    if spec.deprecation_date is not None:
+        return spec.deprecation_date <= day
+    return spec.is_deprecated
+
+
+def pool_mask(snapshot: Snapshot, name: str) -> int:
+    """Members of a pool as of a snapshot; refreshed by every change because each snapshot has its own memo."""
+    memo = snapshot.memo
+    key = ("pool", name)
+    mask = memo.get(key)
+    if mask is None:
+        mask = memo[key] = _pool_mask(snapshot, snapshot.pools[name])
+    return int(mask)
+
+
+def _pool_mask(snapshot: Snapshot, pool: Pool) -> int:
+    mask = snapshot.live if pool.models is None else snapshot.mask_of(pool.models)
+    for need in pool.needs:
+        mask &= snapshot.mask(f"cap:{need}")
+    for prefix, values in (("provider", pool.providers), ("family", pool.families), ("tag", pool.tags)):
+        if values:
+            either = 0
+            for value in values:
+                either |= snapshot.mask(f"{prefix}:{value}")
+            mask &= either
+    if pool.max_cost_per_1m_input_tokens is not None:
+        mask &= snapshot.bound("input_price").at_most(pool.max_cost_per_1m_input_tokens)
+    if pool.max_cost_per_1m_output_tokens is not None:
+        mask &= snapshot.bound("output_price").at_most(pool.max_cost_per_1m_output_tokens)
+    if pool.min_quality is not None:
+        mask &= snapshot.bound("quality").at_least(pool.min_quality)
+    return mask

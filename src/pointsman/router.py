@@ -1,0 +1,351 @@
+"""`Router`: what users hold. Composes chooser, failover, health, learning and store behind one set of methods."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from pathlib import Path
+from random import Random
+from typing import Any, TypedDict, Unpack
+
+from pointsman import caller, drivers, monitor
+from pointsman.calls import CallLedger, CallSettings
+from pointsman.catalog.parameters import Dialect
+from pointsman.catalog.spec import ModelSpec
+from pointsman.chooser import Chooser
+from pointsman.config import DEFAULT_POLICY, DEFAULT_STORE, Settings, load_config
+from pointsman.decision import RoutingDecision
+from pointsman.eligibility import Rules
+from pointsman.failover import Attempt, AttemptRecord, CallRecord, Failover
+from pointsman.faults import classify
+from pointsman.health import Health, HealthReport, HealthSettings
+from pointsman.learning import Learning
+from pointsman.ledger import Ledger
+from pointsman.policies.base import Policy
+from pointsman.policies.names import make_policy
+from pointsman.readings import Reader, read
+from pointsman.registry import ModelRegistry
+from pointsman.stores.base import Store
+from pointsman.stores.urls import open_store
+from pointsman.streams import AsyncRoutedStream, RoutedStream
+from pointsman.types import Clock, Messages, Outcome, Request, SystemClock
+
+# Requirements as other registries spell them.
+_WISHES = {
+    "capabilities": "needs",
+    "exclude_models": "exclude",
+    "preferred_models": "prefer",
+    "preferred_providers": "prefer_providers",
+}
+
+
+class CallLimits(TypedDict, total=False):
+    """Limits of one call; what is not given is as the router's settings say.
+
+    Keys:
+        deadline: seconds for everything, waits included; for a stream, until its first content.
+        timeout: seconds per attempt, and between two chunks of a stream.
+        max_cost: USD for everything.
+        attempts: how many calls to models at most.
+    """
+
+    deadline: float | None
+    timeout: float | None
+    max_cost: float | None
+    attempts: int | None
+
+
+class Router:
+    """Chooses which model serves a request, calls it, fails over, and learns.
+
+    Args:
+        registry: the models.
+        policy: a name, a mapping with options, or an object with `probabilities` and `learn`.
+        store: a URL (`memory://`, `sqlite:///FILE`) or a store.
+        seed: makes decisions repeatable.
+        health: when models count as sick.
+        calls: limits of a call.
+        rules: how strictly requests are matched.
+        clock: where time comes from.
+    """
+
+    def __init__(
+        self,
+        registry: ModelRegistry,
+        policy: str | Mapping[str, Any] | Policy = DEFAULT_POLICY,
+        store: str | Store = DEFAULT_STORE,
+        *,
+        seed: int | None = None,
+        health: HealthSettings | None = None,
+        calls: CallSettings | None = None,
+        rules: Rules | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.registry = registry
+        self.policy = make_policy(policy)
+        self.store = open_store(store)
+        self.calls = calls or CallSettings()
+        self.clock: Clock = clock or SystemClock()
+        # Each part has a chance of its own, so that a cool-down's jitter does not move the next draw.
+        self._health = Health(self.clock, Random(seed), health)
+        self._chooser = Chooser(registry, self.policy, self._health, self.clock, Random(seed), rules)
+        self.ledger = Ledger(self.store)
+        self._learning = Learning(self._chooser, self.store, self.ledger)
+        self._failover = Failover(self._health, self._learning, self.clock, Random(seed))
+
+    @classmethod
+    def from_config(cls, path: str | Path, **changes: Any) -> Router:
+        """Build registry and router from one file; keyword arguments win over the file.
+
+        Raises:
+            CatalogError: E4003, E4005 or E4006, with file and line.
+        """
+        registry, settings = load_config(path)
+        return cls.from_settings(registry, settings, **changes)
+
+    @classmethod
+    def from_settings(cls, registry: ModelRegistry, settings: Settings, **changes: Any) -> Router:
+        """Build a router from typed settings; keyword arguments win."""
+        arguments: dict[str, Any] = {
+            "policy": settings.policy,
+            "store": settings.store,
+            "seed": settings.seed,
+            "health": settings.health,
+            "calls": settings.calls,
+            "rules": settings.rules,
+        }
+        return cls(registry, **{**arguments, **changes})
+
+    def __repr__(self) -> str:
+        return f"Router({self.registry!r}, policy={self._chooser.choice.name!r})"
+
+    def close(self) -> None:
+        """Write what waits and close the store."""
+        self._learning.flush()
+        self.store.close()
+
+    # -- choosing
+
+    def decide(self, request: Request | str) -> RoutingDecision:
+        """Choose who serves; makes no call.
+
+        Raises:
+            NoEligibleModelsError: E4101 or E4102, with the reason for every model.
+            ModelNotFoundError: E4001, if the request names a model that is not registered.
+        """
+        decision = self._chooser.decide(Request(messages=request) if isinstance(request, str) else request)
+        self._learning.decided(decision)
+        return decision
+
+    def select_model(self, requirements: Mapping[str, Any] | None = None, **keywords: Any) -> ModelSpec:
+        """Choose and return just the model; `capabilities=` and `exclude_models=` are read too."""
+        wishes = {**(requirements or {}), **keywords}
+        return self.decide(Request(**{_WISHES.get(name, name): value for name, value in wishes.items()})).spec
+
+    @property
+    def available_models(self) -> list[ModelSpec]:
+        """Models that are routable by status and well at this moment."""
+        snapshot = self.registry.snapshot
+        mask = snapshot.mask("status:active") | snapshot.mask("status:deprecated")
+        return list(snapshot.arms(mask & ~self._health.behind(snapshot)))
+
+    # -- learning
+
+    def observe(self, decision: RoutingDecision, outcome: Outcome, *, model: str | None = None) -> None:
+        """Tell how an attempt went that somebody else made; once per attempt, `model` if it was a fallback.
+
+        An outcome for a model that has been removed since teaches nothing.
+        """
+        spec = decision.spec if model is None else self.registry.find_model(model)
+        if spec is None:
+            return
+        fault = None if outcome.error is None else classify(outcome.error, now=self.clock.time())
+        if fault is not None:
+            self._health.failed(spec, fault)
+        elif not outcome.cached:
+            self._health.succeeded(spec, outcome.seconds)
+        number = decision.plan.index(spec.key) + 1 if spec.key in decision.plan else 0
+        self._learning.take_in(AttemptRecord(Attempt(decision, spec, number, None, "openai"), outcome, fault))
+
+    def feedback(self, decision_id: str, score: float, *, source: str | None = None) -> None:
+        """Score an answer in 0 to 1, once, whenever it is known: by a user, a judge, a test.
+
+        Raises:
+            InvalidFeedbackError: E4303, for a score that is no number in 0 to 1, or a second one.
+            UnknownDecisionError: E4302.
+        """
+        self._learning.feedback(decision_id, score, source)
+
+    def statistics(self) -> dict[str, Any]:
+        """What was selected and how it went: totals, healthy models, and per arm what the policy knows."""
+        learnt = self._learning.statistics()
+        return {
+            **self.registry.stats(),
+            "healthy_models": len(self.available_models),
+            "failed_writes": self._learning.failed_writes,
+            "selection_stats": {
+                "total_attempts": int(sum(row["attempts"] for row in learnt.values())),
+                "models_tracked": len(learnt),
+                "model_performance": learnt,
+            },
+        }
+
+    def reset_statistics(self) -> None:
+        """Forget what the policy has learnt; the ledger keeps its rows."""
+        self._learning.reset()
+
+    # -- health
+
+    def health(self, name: str) -> HealthReport:
+        """The health of one model, from the calls and checks so far.
+
+        Raises:
+            ModelNotFoundError: E4001.
+        """
+        return self._health.report(self.registry.get_model(name))
+
+    async def check_health(self, names: list[str] | None = None) -> dict[str, HealthReport]:
+        """Probe models now (all of them unless named); what fails is tried last from here on."""
+        specs = [self.registry.get_model(name) for name in names] if names else self.registry.get_available_models()
+        return await monitor.check(specs, self._health, self.clock)
+
+    def on_health_change(self, callback: Callable[[str, Any, Any], None]) -> Callable[[], None]:
+        """Call back with (model, old state, new state); returns what ends the subscription."""
+        return self._health.subscribe(callback)
+
+    # -- calling
+
+    def run(
+        self,
+        request: Request | str,
+        call: drivers.SyncCall,
+        *,
+        dialect: Dialect = "provider",
+        reader: Reader = read,
+        honours_timeout: bool = False,
+        **limits: Unpack[CallLimits],
+    ) -> Any:
+        """Choose, call, fail over; the answer is what `call(attempt)` returned.
+
+        Args:
+            request: what is needed.
+            call: makes one attempt; gets an `Attempt` with `.spec`, `.messages`, `.parameters`, `.timeout`.
+            dialect: whose parameter names `call` wants: the provider's, or OpenAI's for callers that rename.
+            reader: reads tokens and emptiness from the response, where it is of an unusual type.
+            honours_timeout: whether `call` gives up by itself at `attempt.timeout`; else it runs in a thread that is
+                left behind when it hangs.
+            **limits: see `CallLimits`.
+
+        Raises:
+            AllModelsFailedError: E4201, with every cause.
+            NoEligibleModelsError: E4101 or E4102, before any call.
+        """
+        decision = self.decide(request)
+        return self.execute(
+            decision, call, dialect=dialect, reader=reader, honours_timeout=honours_timeout, **limits
+        ).value
+
+    async def arun(
+        self,
+        request: Request | str,
+        call: drivers.AsyncCall,
+        *,
+        dialect: Dialect = "provider",
+        reader: Reader = read,
+        **limits: Unpack[CallLimits],
+    ) -> Any:
+        """Like `run`, with a coroutine function."""
+        return (await self.aexecute(self.decide(request), call, dialect=dialect, reader=reader, **limits)).value
+
+    def stream(
+        self,
+        request: Request | str,
+        call: drivers.SyncCall,
+        *,
+        dialect: Dialect = "provider",
+        reader: Reader = read,
+        honours_timeout: bool = False,
+        **limits: Unpack[CallLimits],
+    ) -> RoutedStream:
+        """Like `run`, for a `call` that returns an iterable of chunks; fails over until the first meaningful chunk.
+
+        Raises:
+            StreamInterruptedError: E4203, if the stream breaks after that; it says what was delivered.
+        """
+        decision = self.decide(request)
+        steps = self._steps(decision, dialect, limits)
+        return RoutedStream(
+            decision,
+            lambda done: drivers.stream(steps, call, self.clock, reader, guarded=not honours_timeout, on_done=done),
+        )
+
+    def astream(
+        self,
+        request: Request | str,
+        call: drivers.AsyncStreamCall,
+        *,
+        dialect: Dialect = "provider",
+        reader: Reader = read,
+        **limits: Unpack[CallLimits],
+    ) -> AsyncRoutedStream:
+        """Like `stream`, for an async generator function, or a coroutine function that returns an async iterable."""
+        decision = self.decide(request)
+        steps = self._steps(decision, dialect, limits)
+        return AsyncRoutedStream(
+            decision, lambda done: drivers.astream(steps, call, self.clock, reader, on_done=done)
+        )
+
+    def execute(
+        self,
+        decision: RoutingDecision,
+        call: drivers.SyncCall,
+        *,
+        dialect: Dialect = "provider",
+        reader: Reader = read,
+        honours_timeout: bool = False,
+        **limits: Unpack[CallLimits],
+    ) -> CallRecord:
+        """Carry out a decision that was made before; the record holds the answer and every attempt."""
+        steps = self._steps(decision, dialect, limits)
+        return drivers.run(steps, call, self.clock, reader, guarded=not honours_timeout)
+
+    async def aexecute(
+        self,
+        decision: RoutingDecision,
+        call: drivers.AsyncCall,
+        *,
+        dialect: Dialect = "provider",
+        reader: Reader = read,
+        **limits: Unpack[CallLimits],
+    ) -> CallRecord:
+        """Like `execute`, with a coroutine function."""
+        return await drivers.arun(self._steps(decision, dialect, limits), call, self.clock, reader)
+
+    def _steps(self, decision: RoutingDecision, dialect: Dialect, limits: CallLimits) -> drivers.Steps:
+        ledger = CallLedger(self.calls.with_changes(**limits), self.clock)
+        return self._failover.steps(decision, ledger, dialect)
+
+    # -- calling through LiteLLM
+
+    def ask(self, prompt: str | Messages | Request, **limits: Unpack[CallLimits]) -> str:
+        """One answer's text, through LiteLLM; see `run`."""
+        response = self.run(_asked(prompt), caller.complete, dialect="openai", honours_timeout=True, **limits)
+        return caller.text_of(response)
+
+    async def aask(self, prompt: str | Messages | Request, **limits: Unpack[CallLimits]) -> str:
+        """One answer's text, through LiteLLM; see `arun`."""
+        return caller.text_of(await self.arun(_asked(prompt), caller.acomplete, dialect="openai", **limits))
+
+    def ask_stream(self, prompt: str | Messages | Request, **limits: Unpack[CallLimits]) -> Iterator[str]:
+        """One answer's text as it comes, through LiteLLM; see `stream`."""
+        chunks = self.stream(_asked(prompt), caller.complete_stream, dialect="openai", honours_timeout=True, **limits)
+        return (text for chunk in chunks if (text := caller.chunk_text(chunk)))
+
+    async def aask_stream(self, prompt: str | Messages | Request, **limits: Unpack[CallLimits]) -> AsyncIterator[str]:
+        """One answer's text as it comes, through LiteLLM; see `astream`."""
+        async for chunk in self.astream(_asked(prompt), caller.acomplete_stream, dialect="openai", **limits):
+            if text := caller.chunk_text(chunk):
+                yield text
+
+
+def _asked(prompt: str | Messages | Request) -> Request:
+    return prompt if isinstance(prompt, Request) else Request(messages=prompt)

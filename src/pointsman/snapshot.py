@@ -1,0 +1,343 @@
+"""What is registered at one moment, immutable: a bit per model, a bitmask per fact, sorted bounds per number.
+
+Readers take one reference and never wait; a change builds the next snapshot from this one, sharing what did not change.
+A removed model leaves an empty slot, so bits keep their meaning while snapshots succeed each other.
+"""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from hashlib import sha256
+from typing import Any, overload
+
+from pointsman.catalog import capabilities as tree
+from pointsman.catalog.pools import Pool
+from pointsman.catalog.spec import ModelSpec
+
+_MEMO_LIMIT = 512
+
+BOUNDS: dict[str, Callable[[ModelSpec], float | None]] = {
+    "context_window": lambda spec: spec.context_window,
+    "max_input_tokens": lambda spec: spec.max_input_tokens,
+    "max_output_tokens": lambda spec: spec.max_output_tokens,
+    "size_billions": lambda spec: spec.size_billions,
+    "tokens_per_second": lambda spec: spec.tokens_per_second,
+    "latency_p50": lambda spec: spec.latency_p50,
+    "input_price": lambda spec: spec.cost_per_1m_input_tokens,
+    "output_price": lambda spec: spec.cost_per_1m_output_tokens,
+    "quality": lambda spec: spec.mean_quality,
+}
+
+
+class Arms(Sequence[ModelSpec]):
+    """The models that a policy chooses among, in registration order; the same object for the same set.
+
+    `memo` holds what a policy prepares once per set of models, such as cumulative weights.
+    """
+
+    __slots__ = ("index", "keys", "mask", "memo", "specs")
+
+    def __init__(self, specs: Iterable[ModelSpec], mask: int) -> None:
+        self.specs = tuple(specs)
+        self.keys = tuple(spec.key for spec in self.specs)
+        self.index = {key: position for position, key in enumerate(self.keys)}
+        self.mask = mask
+        self.memo: dict[Any, Any] = {}
+
+    @overload
+    def __getitem__(self, position: int) -> ModelSpec: ...
+    @overload
+    def __getitem__(self, position: slice) -> tuple[ModelSpec, ...]: ...
+    def __getitem__(self, position: int | slice) -> ModelSpec | tuple[ModelSpec, ...]:
+        return self.specs[position]
+
+    def __len__(self) -> int:
+        return len(self.specs)
+
+
+class Bound:
+    """One number over all models, sorted: which models have at least, or at most, a value."""
+
+    __slots__ = ("_at_least", "_values", "known")
+
+    def __init__(self, pairs: Iterable[tuple[float, int]]) -> None:
+        by_value: dict[float, int] = {}
+        for value, bit in pairs:
+            by_value[value] = by_value.get(value, 0) | (1 << bit)
+        self._values = sorted(by_value)
+        masks = [0] * (len(self._values) + 1)
+        for position in range(len(self._values) - 1, -1, -1):
+            masks[position] = masks[position + 1] | by_value[self._values[position]]
+        self._at_least = masks
+        self.known = masks[0]
+
+    def at_least(self, value: float) -> int:
+        """Models known to have `value` or more."""
+        return self._at_least[bisect_left(self._values, value)]
+
+    def at_most(self, value: float) -> int:
+        """Models known to have `value` or less."""
+        return self.known & ~self._at_least[bisect_right(self._values, value)]
+
+    @property
+    def largest(self) -> float | None:
+        """The largest known value."""
+        return self._values[-1] if self._values else None
+
+
+class Snapshot:
+    """An immutable, indexed view of the registry."""
+
+    __slots__ = (
+        "_arms",
+        "_bounds",
+        "fingerprint",
+        "bits",
+        "live",
+        "masks",
+        "memo",
+        "names",
+        "origins",
+        "pools",
+        "revision",
+        "specs",
+    )
+
+    def __init__(
+        self,
+        specs: tuple[ModelSpec | None, ...] = (),
+        bits: Mapping[str, int] | None = None,
+        names: Mapping[str, tuple[int, ...]] | None = None,
+        masks: Mapping[str, int] | None = None,
+        origins: Mapping[str, str] | None = None,
+        pools: Mapping[str, Pool] | None = None,
+        *,
+        live: int = 0,
+        revision: int = 0,
+        fingerprint: int = 0,
+    ) -> None:
+        self.specs = specs
+        self.bits: Mapping[str, int] = bits or {}
+        self.names: Mapping[str, tuple[int, ...]] = names or {}
+        self.masks: Mapping[str, int] = masks or {}
+        self.origins: Mapping[str, str] = origins or {}
+        self.pools: Mapping[str, Pool] = pools or {}
+        self.live = live
+        self.revision = revision
+        self.fingerprint = fingerprint
+        self._bounds: dict[str, Bound] = {}
+        self._arms: dict[int, Arms] = {}
+        self.memo: dict[Any, Any] = {}
+
+    @property
+    def version(self) -> str:
+        """A hash of everything registered, the same for the same content in any order."""
+        return f"{self.fingerprint:032x}"[:16]
+
+    def mask(self, fact: str) -> int:
+        """Models of which the fact (`"cap:vision"`, `"provider:openai"`) holds."""
+        return self.masks.get(fact, 0)
+
+    def bound(self, name: str) -> Bound:
+        """The sorted values of one number in `BOUNDS`; built when first asked for."""
+        found = self._bounds.get(name)
+        if found is None:
+            read = BOUNDS[name]
+            pairs = [(value, bit) for bit, spec in self.numbered() if (value := read(spec)) is not None]
+            found = self._bounds[name] = Bound(pairs)
+        return found
+
+    def arms(self, mask: int) -> Arms:
+        """The models of a mask, as the sequence that policies see."""
+        found = self._arms.get(mask)
+        if found is None:
+            specs = (spec for bit in set_bits(mask) if (spec := self.specs[bit]) is not None)
+            found = Arms(specs, mask)
+            remember(self._arms, mask, found)
+        return found
+
+    def numbered(self) -> Iterator[tuple[int, ModelSpec]]:
+        """Every registered model with its bit."""
+        return ((bit, spec) for bit, spec in enumerate(self.specs) if spec is not None)
+
+    def mask_of(self, keys: Iterable[str]) -> int:
+        """The mask of these keys, bare names or aliases; what is not registered is left out."""
+        mask = 0
+        for key in keys:
+            bit = self.bits.get(key)
+            if bit is not None:
+                mask |= 1 << bit
+            else:
+                for each in self.names.get(key, ()):
+                    mask |= 1 << each
+        return mask
+
+    def with_model(self, spec: ModelSpec, origin: str) -> Snapshot:
+        """The next snapshot, with the model added or replaced."""
+        old_bit = self.bits.get(spec.key)
+        base = self._draft() if old_bit is None else self._draft(without=old_bit)
+        bit = old_bit if old_bit is not None else base.free_slot()
+        base.place(bit, spec, origin)
+        return base.finish()
+
+    def without_model(self, key: str) -> Snapshot:
+        """The next snapshot, with the model's slot empty."""
+        return self._draft(without=self.bits[key]).finish()
+
+    def with_models(self, entries: Iterable[tuple[ModelSpec, str]]) -> Snapshot:
+        """The next snapshot with many models added or replaced at once."""
+        draft = self._draft()
+        for spec, origin in entries:
+            bit = draft.bits.get(spec.key)
+            if bit is not None:
+                draft.clear(bit)
+            draft.place(draft.free_slot() if bit is None else bit, spec, origin)
+        return draft.finish()
+
+    def with_pools(self, pools: Mapping[str, Pool]) -> Snapshot:
+        """The next snapshot with these pools added or replaced."""
+        draft = self._draft()
+        draft.pools = {**self.pools, **pools}
+        return draft.finish()
+
+    def _draft(self, without: int | None = None) -> _Draft:
+        draft = _Draft(self)
+        if without is not None:
+            draft.clear(without)
+        return draft
+
+
+class _Draft:
+    """A snapshot in the making: shallow copies that are changed and then frozen."""
+
+    def __init__(self, base: Snapshot) -> None:
+        self.specs = list(base.specs)
+        self.bits = dict(base.bits)
+        self.names = dict(base.names)
+        self.masks = dict(base.masks)
+        self.origins = dict(base.origins)
+        self.pools = dict(base.pools)
+        self.live = base.live
+        self.revision = base.revision
+        self.fingerprint = base.fingerprint
+
+    def free_slot(self) -> int:
+        size = len(self.specs)
+        empty = ~self.live & ((1 << size) - 1)
+        if empty:
+            return (empty & -empty).bit_length() - 1
+        self.specs.append(None)
+        return size
+
+    def place(self, bit: int, spec: ModelSpec, origin: str) -> None:
+        flag = 1 << bit
+        self.specs[bit] = spec
+        self.bits[spec.key] = bit
+        self.origins[spec.key] = origin
+        self.live |= flag
+        for name in {spec.name, *spec.aliases}:
+            self.names[name] = (*self.names.get(name, ()), bit)
+        for fact in facts(spec):
+            self.masks[fact] = self.masks.get(fact, 0) | flag
+        self.fingerprint = (self.fingerprint + fingerprint(spec)) % (1 << 128)
+
+    def clear(self, bit: int) -> None:
+        spec = self.specs[bit]
+        if spec is None:
+            return
+        flag = 1 << bit
+        self.specs[bit] = None
+        del self.bits[spec.key]
+        del self.origins[spec.key]
+        self.live &= ~flag
+        for name in {spec.name, *spec.aliases}:
+            rest = tuple(each for each in self.names[name] if each != bit)
+            if rest:
+                self.names[name] = rest
+            else:
+                del self.names[name]
+        for fact in facts(spec):
+            left = self.masks[fact] & ~flag
+            if left:
+                self.masks[fact] = left
+            else:
+                del self.masks[fact]
+        self.fingerprint = (self.fingerprint - fingerprint(spec)) % (1 << 128)
+
+    def finish(self) -> Snapshot:
+        return Snapshot(
+            tuple(self.specs),
+            self.bits,
+            self.names,
+            self.masks,
+            self.origins,
+            self.pools,
+            live=self.live,
+            revision=self.revision + 1,
+            fingerprint=self.fingerprint,
+        )
+
+
+def facts(spec: ModelSpec) -> Iterator[str]:
+    """Every yes-or-no fact of a model, as names of masks; `unknown:x` where nothing is said about x."""
+    yield f"provider:{spec.provider}"
+    yield f"status:{spec.status}"
+    yield credential_fact(spec)
+    if spec.family is not None:
+        yield f"family:{spec.family}"
+    for node in tree.expand(spec.capabilities):
+        yield f"cap:{node}"
+    for name, on in spec.features.items():
+        if on:
+            yield f"cap:feature:{name}"
+    for tag in spec.tags:
+        yield f"tag:{tag}"
+    for name, values in (
+        ("in", spec.input_modalities),
+        ("out", spec.output_modalities),
+        ("language", spec.languages),
+        ("region", spec.regions if spec.regions is not None else _one(spec.region)),
+    ):
+        if values is None:
+            yield f"unknown:{name}"
+        else:
+            yield from (f"{name}:{value}" for value in dict.fromkeys(values))
+    if spec.expertise is None and not spec.quality:
+        yield "unknown:expertise"
+    else:
+        for name in {*(spec.expertise or ()), *spec.quality}:
+            yield f"expertise:{name}"
+
+
+def credential_fact(spec: ModelSpec) -> str:
+    """The fact that all models sharing this one's credential share; made of references, never of keys."""
+    return "credential:" + "|".join(part or "" for part in spec.credential)
+
+
+def _one(value: str | None) -> tuple[str, ...] | None:
+    return None if value is None else (value,)
+
+
+def fingerprint(spec: ModelSpec) -> int:
+    """A 128-bit hash of a model's content."""
+    content = spec.model_dump(mode="json", exclude_defaults=True)
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return int.from_bytes(sha256(canonical.encode()).digest()[:16], "big")
+
+
+def set_bits(mask: int) -> Iterator[int]:
+    """Positions of the ones, lowest first."""
+    digits = bin(mask)[:1:-1]
+    position = digits.find("1")
+    while position >= 0:
+        yield position
+        position = digits.find("1", position + 1)
+
+
+def remember(memo: dict[Any, Any], key: Any, value: Any, limit: int = _MEMO_LIMIT) -> None:
+    """Keep a value in a bounded memo; the oldest entry makes room."""
+    if len(memo) >= limit:
+        memo.pop(next(iter(memo)), None)
+    memo[key] = value

@@ -1,0 +1,90 @@
+"""A store in this process's memory: nothing survives it."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator, Sequence
+
+from pointsman.errors import StoreError
+from pointsman.stores.base import Json, Write
+
+
+class MemoryStore:
+    """Spaces as dictionaries. Values are kept as JSON text, so that what is read was never somebody's live object."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._spaces: dict[str, dict[str, str]] = {}
+
+    def get(self, space: str, key: str) -> Json | None:
+        """The value, or None."""
+        text = self._spaces.get(space, {}).get(key)
+        return None if text is None else json.loads(text)
+
+    def put(self, space: str, key: str, value: Json) -> None:
+        """Write a value."""
+        text = dump(value)
+        with self._lock:
+            self._spaces.setdefault(space, {})[key] = text
+
+    def put_all(self, writes: Sequence[Write]) -> None:
+        """Write all of them or none."""
+        texts = [(write.space, write.key, dump(write.value)) for write in writes]
+        with self._lock:
+            for space, key, text in texts:
+                self._spaces.setdefault(space, {})[key] = text
+
+    def add(self, space: str, key: str, value: Json) -> bool:
+        """Write the value unless the key exists; False if it did."""
+        text = dump(value)
+        with self._lock:
+            values = self._spaces.setdefault(space, {})
+            if key in values:
+                return False
+            values[key] = text
+            return True
+
+    def delete(self, space: str, key: str) -> bool:
+        """Remove a value; False if there was none."""
+        with self._lock:
+            return self._spaces.get(space, {}).pop(key, None) is not None
+
+    def items(self, space: str) -> Iterator[tuple[str, Json]]:
+        """All values of a space, oldest key first."""
+        with self._lock:
+            found = list(self._spaces.get(space, {}).items())
+        return ((key, json.loads(text)) for key, text in found)
+
+    def count(self, space: str) -> int:
+        """How many values a space holds."""
+        return len(self._spaces.get(space, {}))
+
+    def trim(self, space: str, keep: int) -> int:
+        """Remove the oldest values beyond `keep`; how many went."""
+        with self._lock:
+            values = self._spaces.get(space, {})
+            surplus = max(len(values) - keep, 0)
+            for key in list(values)[:surplus]:
+                del values[key]
+            return surplus
+
+    def clear(self, space: str) -> None:
+        """Remove every value of a space."""
+        with self._lock:
+            self._spaces.pop(space, None)
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+def dump(value: Json) -> str:
+    """Spell a value as JSON; NaN and infinities are refused, as any reader would.
+
+    Raises:
+        StoreError: E4301.
+    """
+    try:
+        return json.dumps(value, separators=(",", ":"), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise StoreError(f"the value is no JSON: {error}") from None

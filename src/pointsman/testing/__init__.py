@@ -1,0 +1,35 @@
+"""Model servers for tests: OpenAI's API as real HTTP on loopback, with every fault a provider has shown.
+
+    >>> from pointsman.testing import Fault, ServedModel, serve
+    >>> with serve([ServedModel("cheap", quality=0.6)], seed=7) as fleet:
+    ...     fleet["cheap"].fail(Fault.server_error(503), times=1)
+    ...     fleet["cheap"].calls
+    0
+
+Nothing here knows the rest of pointsman: the servers serve whatever client speaks OpenAI's API.
+"""
+
+from __future__ import annotations
+
+from .clock import FakeClock
+from .faults import FAULTS, Fault
+from .fleet import ModelFleet, serve
+from .models import RequestRecord, ServedModel
+from .process import ModelProcess
+from .prompts import GradablePrompt, gradable_prompts, grade
+from .server import ModelServer
+
+__all__ = [
+    "FAULTS",
+    "FakeClock",
+    "Fault",
+    "GradablePrompt",
+    "ModelFleet",
+    "ModelProcess",
+    "ModelServer",
+    "RequestRecord",
+    "ServedModel",
+    "gradable_prompts",
+    "grade",
+    "serve",
+]

@@ -1,0 +1,211 @@
+"""The words every layer shares: what a call needs (`Request`), how it went (`Outcome`), and what time is (`Clock`)."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Protocol
+
+from pointsman.errors import InvalidRequestError
+
+Messages = Sequence[Mapping[str, Any]]
+
+_SETS = (
+    "needs",
+    "input_modalities",
+    "output_modalities",
+    "providers",
+    "prefer",
+    "exclude",
+    "prefer_providers",
+    "exclude_providers",
+)
+_COUNTS = ("input_tokens", "max_output_tokens", "context_length")
+_AMOUNTS = ("max_cost", "max_latency", "min_speed", "min_size", "max_size")
+_OUTPUT_LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
+
+
+class Clock(Protocol):
+    """Where time comes from; `pointsman.testing.FakeClock` is the one for tests."""
+
+    def monotonic(self) -> float:
+        """Seconds that only grow; for durations, deadlines and cool-downs."""
+        ...
+
+    def time(self) -> float:
+        """Seconds since the epoch; for records that people read."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Wait in this thread."""
+        ...
+
+    async def asleep(self, seconds: float) -> None:
+        """Wait in this task."""
+        ...
+
+
+class SystemClock:
+    """The machine's own time."""
+
+    def __init__(self) -> None:
+        self.monotonic = time.monotonic
+        self.time = time.time
+        self.sleep = time.sleep
+
+    async def asleep(self, seconds: float) -> None:
+        """Wait in this task."""
+        await asyncio.sleep(seconds)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Request:
+    """What one call needs. Everything is optional; unset means "no wish".
+
+    Attributes:
+        messages: OpenAI-style messages, or a string as one user message.
+        model: a name, a key `provider:name`, an alias or a pool; unset means every model.
+        needs: capabilities, all required (`"tools"`, `"generation.text"`, `"feature:x"`).
+        input_tokens: the prompt's size where it is known already; else it is bounded and counted.
+        max_output_tokens: room the answer may take; also read from `parameters`.
+        context_length: window the model must at least have.
+        parameters: standard (OpenAI's) names; they are checked and renamed per model.
+        tools: tool definitions that will be sent; they count as tokens and need `tools`.
+        response_format: as in OpenAI's API; needs `json`.
+        expertise: any of these; also picks the quality dimension that priors use.
+        min_size: billions of parameters, as `max_size`.
+        max_cost: USD for this call, upper bound.
+        max_latency: seconds, against the model's median.
+        min_speed: tokens per second.
+        providers: only these.
+        prefer: models to put first among the eligible ones, as `prefer_providers`.
+        exclude: models never to use, as `exclude_providers`.
+        tenant: whose budget and cache this is.
+        session: calls of one session stay on one model while it can serve.
+        soft: names of the fields above that may be relaxed, first to go first.
+        features: an embedding of the prompt for contextual policies, instead of ours.
+    """
+
+    messages: Messages | str | None = None
+    model: str | None = None
+    needs: frozenset[str] | Iterable[str] = frozenset()
+    input_tokens: int | None = None
+    max_output_tokens: int | None = None
+    context_length: int | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    tools: Sequence[Any] = ()
+    response_format: Any = None
+    expertise: Sequence[str] | str = ()
+    min_size: float | None = None
+    max_size: float | None = None
+    max_cost: float | None = None
+    max_latency: float | None = None
+    min_speed: float | None = None
+    input_modalities: frozenset[str] | Iterable[str] = frozenset()
+    output_modalities: frozenset[str] | Iterable[str] = frozenset()
+    language: str | None = None
+    region: str | None = None
+    providers: frozenset[str] | Iterable[str] = frozenset()
+    prefer: frozenset[str] | Iterable[str] = frozenset()
+    exclude: frozenset[str] | Iterable[str] = frozenset()
+    prefer_providers: frozenset[str] | Iterable[str] = frozenset()
+    exclude_providers: frozenset[str] | Iterable[str] = frozenset()
+    tenant: str | None = None
+    session: str | None = None
+    soft: Sequence[str] = ()
+    features: Sequence[float] | None = None
+
+    def __post_init__(self) -> None:
+        """Normalise collections and refuse values that could never be meant."""
+        for name in _SETS:
+            value = getattr(self, name)
+            if type(value) is not frozenset:
+                object.__setattr__(self, name, _names(name, value))
+        if isinstance(self.expertise, str):
+            object.__setattr__(self, "expertise", (self.expertise,))
+        elif type(self.expertise) is not tuple:
+            object.__setattr__(self, "expertise", tuple(self.expertise))
+        if isinstance(self.messages, str):
+            object.__setattr__(self, "messages", [{"role": "user", "content": self.messages}])
+        if self.max_output_tokens is None and self.parameters:
+            for name in _OUTPUT_LIMITS:
+                if isinstance(limit := self.parameters.get(name), int):
+                    object.__setattr__(self, "max_output_tokens", limit)
+                    break
+        for name in _COUNTS:
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
+                raise InvalidRequestError(f"{name} is {value!r}; expected a whole number of tokens", field=name)
+        for name in _AMOUNTS:
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int | float) or not math.isfinite(value) or value < 0):
+                raise InvalidRequestError(f"{name} is {value!r}; expected a number that is not negative", field=name)
+        for name in self.soft:
+            if name not in REQUEST_FIELDS:
+                raise InvalidRequestError(f"soft names {name!r}, which is no field of a request", field="soft")
+
+    def __repr__(self) -> str:
+        """Name what was asked for, never the prompt."""
+        shown = []
+        for name in REQUEST_FIELDS:
+            value = getattr(self, name)
+            if name in {"messages", "tools"} and value:
+                shown.append(f"{name}=<{len(value)}>")
+            elif name in {"parameters", "response_format", "features"} and value:
+                shown.append(f"{name}=<set>")
+            elif value not in (None, frozenset(), ()) and name not in {"parameters"}:
+                shown.append(f"{name}={sorted(value) if isinstance(value, frozenset) else value!r}")
+        return f"Request({', '.join(shown)})"
+
+    def replace(self, **changes: Any) -> Request:
+        """Copy the request with some fields changed."""
+        return replace(self, **changes)
+
+
+REQUEST_FIELDS = tuple(each.name for each in fields(Request))
+
+
+def _names(name: str, value: Any) -> frozenset[str]:
+    if isinstance(value, str):
+        return frozenset((value,))
+    try:
+        names = frozenset(value)
+    except TypeError:
+        raise InvalidRequestError(f"{name} is {value!r}; expected names", field=name) from None
+    if not all(isinstance(each, str) for each in names):
+        raise InvalidRequestError(f"{name} holds something that is not a name", field=name, hint="use strings")
+    return names
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """How one attempt went. Unset means unknown, never zero.
+
+    Attributes:
+        input_tokens: as the provider counted them, likewise `output_tokens`.
+        seconds: from sending to the last byte.
+        ttft: seconds to the first meaningful chunk.
+        cost: USD; computed from tokens and prices when unset.
+        error: the exception, if it failed.
+        score: quality in 0 to 1, if it is known already.
+        finish_reason: as the provider said.
+        cached: answered from a cache; teaches nothing.
+    """
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    seconds: float | None = None
+    ttft: float | None = None
+    cost: float | None = None
+    error: BaseException | None = None
+    score: float | None = None
+    finish_reason: str | None = None
+    cached: bool = False
+
+    @property
+    def ok(self) -> bool:
+        """Whether the attempt delivered an answer."""
+        return self.error is None
