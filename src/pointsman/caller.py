@@ -10,8 +10,19 @@ from pointsman.errors import MissingDependencyError
 from pointsman.failover import Attempt
 
 # LiteLLM's names of providers, where they differ from ours.
-_PREFIXES = {"azure_openai": "azure", "google": "gemini", "vertex": "vertex_ai", "together": "together_ai", "ollama": "ollama_chat"}
-_ADDRESS = {"api_base": "api_base", "api_version": "api_version", "region": "aws_region_name", "project_id": "vertex_project"}
+_PREFIXES = {
+    "azure_openai": "azure",
+    "google": "gemini",
+    "vertex": "vertex_ai",
+    "together": "together_ai",
+    "ollama": "ollama_chat",
+}
+_ADDRESS = {
+    "api_base": "api_base",
+    "api_version": "api_version",
+    "region": "aws_region_name",
+    "project_id": "vertex_project",
+}
 
 
 def litellm_model(spec: ModelSpec) -> str:

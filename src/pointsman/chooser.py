@@ -201,7 +201,7 @@ class Chooser:
         if request.session is None:
             return None
         key = self._sessions.get(_session_key(request))
-        return None if key is None else arms.index.get(key)
+        return None if key is None else arms.positions.get(key)
 
     def _draw(self, arms: Arms, probabilities: Sequence[float]) -> int:
         if len(probabilities) != len(arms):
@@ -221,9 +221,9 @@ class Chooser:
 
     def _nothing(self, question: Question) -> NoEligibleModelsError | ModelNotFoundError:
         snapshot, request = question.snapshot, question.request
-        if request.model is not None and request.model != AUTO and not model_mask(snapshot, request.model):
-            if request.model not in snapshot.pools:
-                self.registry.get_model(request.model)
+        name = request.model
+        if name is not None and name != AUTO and name not in snapshot.pools and not model_mask(snapshot, name):
+            self.registry.get_model(name)  # which raises, naming what looks alike
         reasons = excluded(question)
         counts = by_check(reasons)
         if not snapshot.live:

@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pointsman.calls import CallSettings
 from pointsman.catalog.files import gathered, read_catalogue, validated
 from pointsman.catalog.loader import locate
-from pointsman.eligibility import OnUnknown, Rules
 from pointsman.catalog.parameters import OnUnsupported
+from pointsman.eligibility import OnUnknown, Rules
 from pointsman.errors import CatalogError, ConfigError
 from pointsman.health import HealthSettings
 from pointsman.policies.names import make_policy
@@ -130,6 +130,4 @@ def _try(
         check(value)
     except ConfigError as error:
         line, column = locate(sections, (name,))
-        problems.append(
-            ConfigError(f"{name}: {error.message}", hint=error.hint, path=path, line=line, column=column)
-        )
+        problems.append(ConfigError(f"{name}: {error.message}", hint=error.hint, path=path, line=line, column=column))

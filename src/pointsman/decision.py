@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pointsman.catalog.parameters import Dialect, is_supported, translate
+from pointsman.catalog.parameters import Dialect, OnUnsupported, is_supported, translate
 from pointsman.catalog.spec import ModelSpec
 from pointsman.eligibility import Exclusion, Question, excluded
 
@@ -139,7 +139,7 @@ class RoutingDecision:
             for name in ("max_completion_tokens", "max_output_tokens"):
                 parameters.pop(name, None)
             parameters["max_tokens"] = request.max_output_tokens
-        mode = "raise" if self.question.rules.on_unsupported == "raise" else "drop"
+        mode: OnUnsupported = "raise" if self.question.rules.on_unsupported == "raise" else "drop"
         return translate(spec, parameters, dialect=dialect, on_unsupported=mode)
 
     def dropped_for(self, spec: ModelSpec) -> tuple[str, ...]:
@@ -170,8 +170,10 @@ class RoutingDecision:
         bent = "" if self.override == "none" else f", {self.override.replace('_', ' ')}"
         lines = [
             f"{self.model} serves decision {self.id}",
-            f"  chosen by   {self.policy} with probability {self.probability:.3f}{bent}; "
-            f"{len(self.eligible)} of {total} models can serve",
+            (
+                f"  chosen by   {self.policy} with probability {self.probability:.3f}{bent}; "
+                f"{len(self.eligible)} of {total} models can serve"
+            ),
         ]
         lines += [f"  candidate   {line}" for line in self._candidates()]
         lines += [f"  behind      {spec.key} (not well, tried last)" for tier in self.behind for spec in tier]
@@ -185,7 +187,7 @@ class RoutingDecision:
     def _candidates(self) -> list[str]:
         lines = []
         for spec in self._ranked():
-            position = self.arms.index[spec.key]
+            position = self.arms.positions[spec.key]
             score = "" if self.scores is None else f", score {self.scores[position]:.4g}"
             lines.append(f"{spec.key}: probability {self.probabilities[position]:.3f}{score}")
         return lines

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, G
 from typing import Any, NoReturn
 
 from pointsman.errors import EmptyAnswerError
-from pointsman.failover import Attempt, Call, CallRecord, Raised, Result, Returned, Step, Wait
+from pointsman.failover import Attempt, CallRecord, Raised, Result, Returned, Step, Wait
 from pointsman.gate import Gate
 from pointsman.readings import Reader
 from pointsman.types import Clock
@@ -185,41 +185,54 @@ def _opened(call: SyncCall, attempt: Attempt, *, guarded: bool) -> Iterator[Any]
     return iter(call(attempt))
 
 
-def _pumped(produce: Callable[[], Iterable[Any]], attempt: Attempt) -> Iterator[Any]:
-    """Iterate in a thread of its own, waiting at most the timeout for each item.
+class _Pump:
+    """Runs an iterable in a thread of its own and hands its items over through a queue that holds one.
 
-    The queue holds one item, so a consumer that leaves stops the thread at its next one.
+    A consumer that leaves stops the thread at its next item.
     """
-    items: queue.Queue[tuple[bool, Any]] = queue.Queue(maxsize=1)
-    left = threading.Event()
 
-    def put(item: tuple[bool, Any]) -> bool:
-        while not left.is_set():
+    def __init__(self, produce: Callable[[], Iterable[Any]]) -> None:
+        self._produce = produce
+        self._left = threading.Event()
+        self.items: queue.Queue[tuple[bool, Any]] = queue.Queue(maxsize=1)
+
+    def start(self) -> None:
+        context = contextvars.copy_context()
+        threading.Thread(target=context.run, args=(self._run,), daemon=True, name="pointsman-call").start()
+
+    def leave(self) -> None:
+        self._left.set()
+
+    def _run(self) -> None:
+        try:
+            source = self._produce()
+            for item in source:
+                if not self._put((True, item)):
+                    _close(source)
+                    return
+            self._put((False, None))
+        except BaseException as error:  # noqa: BLE001  it is raised again in the thread that asked
+            self._put((False, error))
+
+    def _put(self, item: tuple[bool, Any]) -> bool:
+        while not self._left.is_set():
             try:
-                items.put(item, timeout=0.1)
+                self.items.put(item, timeout=0.1)
             except queue.Full:
                 continue
             return True
         return False
 
-    def pump() -> None:
-        try:
-            source = produce()
-            for item in source:
-                if not put((True, item)):
-                    _close(source)
-                    return
-            put((False, None))
-        except BaseException as error:  # noqa: BLE001  it is raised again in the thread that asked
-            put((False, error))
 
-    thread = threading.Thread(target=contextvars.copy_context().run, args=(pump,), daemon=True, name="pointsman-call")
-    thread.start()
+def _pumped(produce: Callable[[], Iterable[Any]], attempt: Attempt) -> Iterator[Any]:
+    """Iterate in a thread of its own, waiting at most the attempt's timeout for each item."""
+    pump = _Pump(produce)
+    pump.start()
     timeout = None if attempt.timeout is None else attempt.timeout + _GRACE
     try:
         while True:
             try:
-                is_item, value = items.get(timeout=timeout)
+                is_item, value = pump.items.get(timeout=timeout)
             except queue.Empty:
                 _timed_out(attempt)
             if not is_item:
@@ -228,7 +241,7 @@ def _pumped(produce: Callable[[], Iterable[Any]], attempt: Attempt) -> Iterator[
                 return
             yield value
     finally:
-        left.set()
+        pump.leave()
 
 
 def _timed_out(attempt: Attempt) -> NoReturn:

@@ -241,10 +241,7 @@ FIXED: tuple[Check, ...] = (
         "excluded",
         lambda q: bool(q.request.exclude or q.request.exclude_providers),
         lambda q: (
-            ~(
-                q.snapshot.mask_of(q.request.exclude)
-                | _any_of(q.snapshot, "provider", q.request.exclude_providers)
-            )
+            ~(q.snapshot.mask_of(q.request.exclude) | _any_of(q.snapshot, "provider", q.request.exclude_providers))
         ),
         lambda _, __: "the request excludes it",
     ),
@@ -259,6 +256,12 @@ FIXED: tuple[Check, ...] = (
         lambda q: bool(q.needs),
         lambda q: _all_of(q.snapshot, "cap", q.needs),
         _needs_reason,
+    ),
+    Check(
+        "kind",
+        lambda q: not tree.names_a_kind(q.needs),
+        lambda q: ~q.snapshot.mask("other kind"),
+        lambda spec, _: f"is for {', '.join(spec.capabilities[:3])}, not for text",
     ),
     Check(
         "input modality",
@@ -300,8 +303,9 @@ FIXED: tuple[Check, ...] = (
         "size",
         lambda q: q.request.min_size is not None or q.request.max_size is not None,
         _size_mask,
-        lambda spec, _: f"has {spec.size_billions if spec.size_billions is not None else 'an unknown number of'} "
-        "billion parameters",
+        lambda spec, _: (
+            f"has {spec.size_billions if spec.size_billions is not None else 'an unknown number of'} billion parameters"
+        ),
     ),
     Check(
         "context length",
@@ -325,8 +329,9 @@ FIXED: tuple[Check, ...] = (
         "parameters",
         lambda q: q.rules.on_unsupported == "exclude" and bool(q.request.parameters),
         _parameters_mask,
-        lambda spec, q: "does not support "
-        + ", ".join(name for name in q.request.parameters if not is_supported(spec, name)),
+        lambda spec, q: (
+            "does not support " + ", ".join(name for name in q.request.parameters if not is_supported(spec, name))
+        ),
     ),
 )
 
@@ -431,7 +436,9 @@ SIZED: tuple[Check, ...] = (
         "output tokens",
         lambda q: q.request.max_output_tokens is not None,
         lambda q: _at_least(q, "max_output_tokens", q.request.max_output_tokens or 0),
-        lambda spec, q: f"can produce {_tokens(spec.max_output_tokens)} tokens, fewer than {q.request.max_output_tokens:,}",
+        lambda spec, q: (
+            f"can produce {_tokens(spec.max_output_tokens)} tokens, fewer than {q.request.max_output_tokens:,}"
+        ),
     ),
     Check("context window", lambda q: q.size.upper > 0, _window_mask, _window_reason),
     COST,

@@ -212,7 +212,7 @@ class _Run:
 
     def _candidates(self) -> Iterator[tuple[ModelSpec, bool]]:
         """The plan, models whose one probe is taken postponed to its end; each with whether it is the last."""
-        postponed = []
+        postponed: list[ModelSpec] = []
         plan: Iterator[ModelSpec] = self._plan()
         current = next(plan, None)
         while current is not None:

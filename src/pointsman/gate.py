@@ -13,7 +13,19 @@ from pointsman.types import Clock
 class Gate:
     """One attempt's stream. Before it opens, another model may take over unseen; after, nothing is repeated."""
 
-    __slots__ = ("_chunks", "_clock", "_finish", "_held", "_open", "_read", "_started", "_tool_call", "_ttft", "_usage", "_why")
+    __slots__ = (
+        "_chunks",
+        "_clock",
+        "_finish",
+        "_held",
+        "_open",
+        "_read",
+        "_started",
+        "_tool_call",
+        "_ttft",
+        "_usage",
+        "_why",
+    )
 
     def __init__(self, read: Reader, clock: Clock) -> None:
         self._read = read

@@ -178,8 +178,8 @@ class Health:
         vital = self._vitals.get(spec.key)
         wait = self.available_in(spec)
         if vital is None:
-            issues = ("its credential was refused",) if wait > 0 else ()
-            return HealthReport(spec.key, "unknown", None, None, issues, max(wait, 0.0))
+            refused = ("its credential was refused",) if wait > 0 else ()
+            return HealthReport(spec.key, "unknown", None, None, refused, max(wait, 0.0))
         now = self._clock.monotonic()
         issues = tuple(self._issues(vital, spec, now))
         state = self._state(vital, now)

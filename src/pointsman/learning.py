@@ -85,17 +85,14 @@ class Learning:
     def _lesson(
         self, decision: RoutingDecision, spec: ModelSpec, outcome: Outcome, fault: Fault | None, cost: float | None
     ) -> Lesson:
-        position = decision.arms.index.get(spec.key)
-        if fault is not None:
-            reward = fault.rule.reward
-        else:
-            reward = scalar_reward(seconds=outcome.seconds, cost=cost)
+        position = decision.arms.positions.get(spec.key)
+        success = scalar_reward(seconds=outcome.seconds, cost=cost)
         return Lesson(
             arm=spec.arm,
             key=spec.key,
             decision_id=decision.id,
             ok=outcome.ok,
-            reward=reward,
+            reward=success if fault is None else fault.rule.reward,
             quality=outcome.score,
             cost=cost,
             seconds=outcome.seconds,
@@ -109,9 +106,14 @@ class Learning:
         """Take in a score; see `Router.feedback`."""
         if isinstance(score, bool) or not isinstance(score, int | float) or not 0.0 <= score <= 1.0:
             raise InvalidFeedbackError(f"the score is {score!r}; expected a number from 0 to 1")
-        decision, counted = self._open.get(decision_id, (None, False))
+        known = self._open.get(decision_id)
+        decision, counted = known if known is not None else (None, False)
         if decision is not None:
-            facts = {"arm": decision.spec.arm, "model": decision.model, "probability": decision.probability}
+            facts: dict[str, Any] = {
+                "arm": decision.spec.arm,
+                "model": decision.model,
+                "probability": decision.probability,
+            }
             request, pool = decision.request, decision.request.model
         else:
             row = self._ledger.find(decision_id)

@@ -55,7 +55,10 @@ def read(value: Any) -> Reading:
     if not isinstance(choices, list):
         return Reading(judged=False)
     usage = field(value, "usage")
-    tokens_in, tokens_out = _tokens(usage, "prompt_tokens", "input_tokens"), _tokens(usage, "completion_tokens", "output_tokens")
+    tokens_in, tokens_out = (
+        _tokens(usage, "prompt_tokens", "input_tokens"),
+        _tokens(usage, "completion_tokens", "output_tokens"),
+    )
     first = choices[0] if choices else None
     part = field(first, "message")
     is_chunk = part is None

@@ -27,13 +27,40 @@ from pointsman.errors import (
 from pointsman.snapshot import Snapshot, set_bits
 
 Origin = Literal["manual", "file", "discovery", "builtin"]
+# The catalogue of facts as of 2024, for systems that were built on them; never part of "everything".
+_DATED = "legacy"
 _PRECEDENCE: dict[str, int] = {"manual": 0, "file": 1, "discovery": 2, "builtin": 2}
 
 # What a model takes over from its `base`; identity, address, status and evidence are its own.
 _NOT_INHERITED = frozenset(
-    "name provider display_name base serves aliases tags litellm_model api_base api_key api_version deployment_name "
-    "region project_id status status_reason status_since deprecation_date sunset_date replacement weight priority "
-    "source as_of rate_limit_rpm rate_limit_tpm".split()
+    [
+        "name",
+        "provider",
+        "display_name",
+        "base",
+        "serves",
+        "aliases",
+        "tags",
+        "litellm_model",
+        "api_base",
+        "api_key",
+        "api_version",
+        "deployment_name",
+        "region",
+        "project_id",
+        "status",
+        "status_reason",
+        "status_since",
+        "deprecation_date",
+        "sunset_date",
+        "replacement",
+        "weight",
+        "priority",
+        "source",
+        "as_of",
+        "rate_limit_rpm",
+        "rate_limit_tpm",
+    ]
 )
 
 
@@ -75,9 +102,9 @@ class ModelRegistry:
 
     @classmethod
     def builtin(cls, *names: str) -> ModelRegistry:
-        """Start from catalogues that ship with the package; all of them without a name."""
+        """Start from catalogues that ship with the package; without a name, from all that state current facts."""
         registry = cls()
-        for name in names or builtin_names():
+        for name in names or [each for each in builtin_names() if each != _DATED]:
             registry._add_catalogue(read_builtin(name), "builtin")
         return registry
 
@@ -376,7 +403,7 @@ class ModelRegistry:
 def _is_due(spec: ModelSpec, day: date) -> bool:
     if spec.deprecation_date is not None:
         return spec.deprecation_date <= day
-    return spec.is_deprecated
+    return spec.status in ("deprecated", "disabled")
 
 
 def pool_mask(snapshot: Snapshot, name: str) -> int:

@@ -290,9 +290,7 @@ class Router:
         """Like `stream`, for an async generator function, or a coroutine function that returns an async iterable."""
         decision = self.decide(request)
         steps = self._steps(decision, dialect, limits)
-        return AsyncRoutedStream(
-            decision, lambda done: drivers.astream(steps, call, self.clock, reader, on_done=done)
-        )
+        return AsyncRoutedStream(decision, lambda done: drivers.astream(steps, call, self.clock, reader, on_done=done))
 
     def execute(
         self,

@@ -37,12 +37,12 @@ class Arms(Sequence[ModelSpec]):
     `memo` holds what a policy prepares once per set of models, such as cumulative weights.
     """
 
-    __slots__ = ("index", "keys", "mask", "memo", "specs")
+    __slots__ = ("keys", "mask", "memo", "positions", "specs")
 
     def __init__(self, specs: Iterable[ModelSpec], mask: int) -> None:
         self.specs = tuple(specs)
         self.keys = tuple(spec.key for spec in self.specs)
-        self.index = {key: position for position, key in enumerate(self.keys)}
+        self.positions = {key: position for position, key in enumerate(self.keys)}
         self.mask = mask
         self.memo: dict[Any, Any] = {}
 
@@ -93,8 +93,8 @@ class Snapshot:
     __slots__ = (
         "_arms",
         "_bounds",
-        "fingerprint",
         "bits",
+        "fingerprint",
         "live",
         "masks",
         "memo",
@@ -287,28 +287,25 @@ def facts(spec: ModelSpec) -> Iterator[str]:
     yield credential_fact(spec)
     if spec.family is not None:
         yield f"family:{spec.family}"
-    for node in tree.expand(spec.capabilities):
-        yield f"cap:{node}"
-    for name, on in spec.features.items():
-        if on:
-            yield f"cap:feature:{name}"
-    for tag in spec.tags:
-        yield f"tag:{tag}"
-    for name, values in (
-        ("in", spec.input_modalities),
-        ("out", spec.output_modalities),
-        ("language", spec.languages),
-        ("region", spec.regions if spec.regions is not None else _one(spec.region)),
-    ):
-        if values is None:
-            yield f"unknown:{name}"
-        else:
-            yield from (f"{name}:{value}" for value in dict.fromkeys(values))
-    if spec.expertise is None and not spec.quality:
-        yield "unknown:expertise"
+    if not tree.answers_text(spec.capabilities):
+        yield "other kind"
+    yield from (f"cap:{node}" for node in tree.expand(spec.capabilities))
+    yield from (f"cap:feature:{name}" for name, on in spec.features.items() if on)
+    yield from (f"tag:{tag}" for tag in dict.fromkeys(spec.tags))
+    known_for = {*(spec.expertise or ()), *spec.quality}
+    yield from _listed("expertise", known_for if spec.expertise is not None or spec.quality else None)
+    yield from _listed("in", spec.input_modalities)
+    yield from _listed("out", spec.output_modalities)
+    yield from _listed("language", spec.languages)
+    own_region = None if spec.region is None else (spec.region,)
+    yield from _listed("region", spec.regions if spec.regions is not None else own_region)
+
+
+def _listed(name: str, values: Iterable[str] | None) -> Iterator[str]:
+    if values is None:
+        yield f"unknown:{name}"
     else:
-        for name in {*(spec.expertise or ()), *spec.quality}:
-            yield f"expertise:{name}"
+        yield from (f"{name}:{value}" for value in dict.fromkeys(values))
 
 
 def credential_fact(spec: ModelSpec) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any
+from typing import Any, Self
 
 from pointsman.decision import RoutingDecision
 from pointsman.failover import CallRecord
@@ -24,7 +24,7 @@ class RoutedStream(Iterator[Any]):
         self.record: CallRecord | None = None
         self._chunks = start(self._finished)
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> Any:
@@ -48,7 +48,7 @@ class AsyncRoutedStream(AsyncIterator[Any]):
         self.record: CallRecord | None = None
         self._chunks = start(self._finished)
 
-    def __aiter__(self) -> AsyncIterator[Any]:
+    def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Any:

@@ -44,8 +44,7 @@ class PromptSize:
         messages: Sequence[Any] = request.messages if isinstance(request.messages, Sequence) else ()
         for message in messages:
             media += _read_message(message, texts)
-        for tool in request.tools:
-            texts.append(_as_json(tool))
+        texts.extend(_as_json(tool) for tool in request.tools)
         if request.response_format is not None:
             texts.append(_as_json(request.response_format))
         self._texts = texts

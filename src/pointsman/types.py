@@ -124,17 +124,17 @@ class Request:
             value = getattr(self, name)
             if type(value) is not frozenset:
                 object.__setattr__(self, name, _names(name, value))
-        if isinstance(self.expertise, str):
-            object.__setattr__(self, "expertise", (self.expertise,))
-        elif type(self.expertise) is not tuple:
-            object.__setattr__(self, "expertise", tuple(self.expertise))
+        if type(self.expertise) is not tuple:
+            expertise = (self.expertise,) if isinstance(self.expertise, str) else tuple(self.expertise)
+            object.__setattr__(self, "expertise", expertise)
         if isinstance(self.messages, str):
             object.__setattr__(self, "messages", [{"role": "user", "content": self.messages}])
         if self.max_output_tokens is None and self.parameters:
-            for name in _OUTPUT_LIMITS:
-                if isinstance(limit := self.parameters.get(name), int):
-                    object.__setattr__(self, "max_output_tokens", limit)
-                    break
+            limits = (self.parameters.get(name) for name in _OUTPUT_LIMITS)
+            object.__setattr__(self, "max_output_tokens", next((it for it in limits if isinstance(it, int)), None))
+        self._check_numbers()
+
+    def _check_numbers(self) -> None:
         for name in _COUNTS:
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
@@ -156,7 +156,7 @@ class Request:
                 shown.append(f"{name}=<{len(value)}>")
             elif name in {"parameters", "response_format", "features"} and value:
                 shown.append(f"{name}=<set>")
-            elif value not in (None, frozenset(), ()) and name not in {"parameters"}:
+            elif value not in (None, frozenset(), ()) and name != "parameters":
                 shown.append(f"{name}={sorted(value) if isinstance(value, frozenset) else value!r}")
         return f"Request({', '.join(shown)})"
 

@@ -37,6 +37,10 @@ TREE: frozenset[str] = frozenset(
     }
 )
 
+# What a model is for. A request that names none of these asks for text.
+KINDS = frozenset({"generation", "embedding", "rerank", "moderation", "transcription"})
+_TEXT_KINDS = frozenset({"generation", "generation.text", "generation.code"})
+
 # Other vocabularies onto the tree: the seed documents', LiteLLM's `supports_*` (the prefix is stripped first),
 # LangChain's `ModelProfile` and models.dev.
 ALSO_READ_AS: dict[str, str] = {
@@ -115,3 +119,14 @@ def nodes_above(path: str) -> Iterator[str]:
 def expand(capabilities: Iterable[str]) -> frozenset[str]:
     """Every node that models with these capabilities can serve."""
     return frozenset(node for path in capabilities for node in nodes_above(path))
+
+
+def names_a_kind(capabilities: Iterable[str]) -> bool:
+    """Whether one of them says what the model is for."""
+    return any(path.partition(".")[0] in KINDS for path in capabilities)
+
+
+def answers_text(capabilities: Iterable[str]) -> bool:
+    """Whether models with these capabilities answer in text; where nothing is said of their kind, they may."""
+    declared = [path for path in capabilities if path.partition(".")[0] in KINDS]
+    return not declared or any(path in _TEXT_KINDS or path.startswith("generation.text.") for path in declared)

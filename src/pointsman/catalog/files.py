@@ -185,23 +185,17 @@ def _names(tree: Any, section: str, path: str | None, problems: list[CatalogErro
     return list(value)
 
 
-def _wrong_kind(
-    tree: Any, where: tuple[str | int, ...], expected: str, found: Any, path: str | None
-) -> ConfigError:
+def _wrong_kind(tree: Any, where: tuple[str | int, ...], expected: str, found: Any, path: str | None) -> ConfigError:
     line, column = locate(tree, where)
     name = ".".join(str(part) for part in where)
-    return ConfigError(
-        f"{name}: expected {expected}, found {_kind(found)}", path=path, line=line, column=column
-    )
+    return ConfigError(f"{name}: expected {expected}, found {_kind(found)}", path=path, line=line, column=column)
 
 
 def _located(error: CatalogError, tree: Any, where: tuple[str | int, ...], path: str | None) -> InvalidModelError:
     field_name = getattr(error, "field", None)
     at = (*where, *_parts(field_name)) if field_name else where
     line, column = locate(tree, at)
-    return InvalidModelError(
-        error.message, field=field_name, hint=error.hint, path=path, line=line, column=column
-    )
+    return InvalidModelError(error.message, field=field_name, hint=error.hint, path=path, line=line, column=column)
 
 
 def _parts(field_name: str) -> list[str | int]:

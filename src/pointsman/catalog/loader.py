@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,16 @@ from pointsman.errors import CatalogError
 _Parser = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 # YAML 1.2's core schema: `no`, `on` and `1:30` are strings, unlike in YAML 1.1.
-_NULL = frozenset({"", "~", "null", "Null", "NULL"})
-_TRUE = frozenset({"true", "True", "TRUE"})
-_FALSE = frozenset({"false", "False", "FALSE"})
-_INT = re.compile(r"[-+]?[0-9]+(?:_[0-9]+)*\Z")
-_HEX = re.compile(r"0x[0-9a-fA-F]+\Z")
-_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:_[0-9]+)*(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z")
+_CONSTANTS: Mapping[str, bool | None] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+_NUMBERS: tuple[tuple[re.Pattern[str], Callable[[str], int | float]], ...] = (
+    (re.compile(r"[-+]?[0-9]+(?:_[0-9]+)*\Z"), int),
+    (re.compile(r"0x[0-9a-fA-F]+\Z"), lambda text: int(text, 16)),
+    (re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:_[0-9]+)*(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z"), float),
+)
 _NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)\Z|\.(?:nan|NaN|NAN)\Z")
 _MAX_DIGITS = 40
 
@@ -74,7 +78,9 @@ def load_file(path: str | Path, bounds: Bounds | None = None) -> Any:
     return load_text(data, path=name, bounds=bounds, is_json=name.endswith(".json"))
 
 
-def load_text(data: str | bytes, *, path: str | None = None, bounds: Bounds | None = None, is_json: bool = False) -> Any:
+def load_text(
+    data: str | bytes, *, path: str | None = None, bounds: Bounds | None = None, is_json: bool = False
+) -> Any:
     """Read YAML (or JSON) text; see `load_file`."""
     bounds = bounds or Bounds()
     text = _decoded(data, path, bounds)
@@ -103,7 +109,7 @@ def locate(tree: Any, where: tuple[str | int, ...]) -> tuple[int | None, int | N
             found = node.marks[part]
         else:
             break
-        node = node[part]  # type: ignore[index]
+        node = node[part]
     return found
 
 
@@ -111,16 +117,19 @@ def _decoded(data: str | bytes, path: str | None, bounds: Bounds) -> str:
     if len(data) > bounds.size:
         limit = bounds.size // 1024 // 1024
         raise CatalogError(f"the file is larger than {limit} MiB", path=path, hint="split it, or raise the bound")
-    if isinstance(data, bytes):
-        try:
-            data = data.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            line = data.count(b"\n", 0, error.start) + 1
-            raise CatalogError("the file is not UTF-8 text", path=path, line=line) from None
-    if "\x00" in data:
-        line = data.count("\n", 0, data.index("\x00")) + 1
+    text = data if isinstance(data, str) else _utf8(data, path)
+    if "\x00" in text:
+        line = text.count("\n", 0, text.index("\x00")) + 1
         raise CatalogError("the file holds a NUL byte", path=path, line=line)
-    return data
+    return text
+
+
+def _utf8(data: bytes, path: str | None) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise CatalogError("the file is not UTF-8 text", path=path, line=line) from None
 
 
 class _Builder:
@@ -223,27 +232,18 @@ class _Builder:
         return self._plain(text, event)
 
     def _plain(self, text: str, event: Any) -> Any:
-        if text in _NULL:
-            return None
-        if text in _TRUE:
-            return True
-        if text in _FALSE:
-            return False
-        if text[0] not in "+-.0123456789":
+        if text in _CONSTANTS:
+            return _CONSTANTS[text]
+        if text[0] not in "+-.0123456789" or len(text) > _MAX_DIGITS:
             return text
         if _NOT_FINITE.match(text):
             raise self._error(f"{text} is no usable number", event, "write a finite number, or leave it out")
-        if len(text) > _MAX_DIGITS:
-            return text
-        if _INT.match(text):
-            return int(text.replace("_", ""))
-        if _HEX.match(text):
-            return int(text, 16)
-        if _FLOAT.match(text):
-            number = float(text.replace("_", ""))
-            if not math.isfinite(number):
-                raise self._error(f"{text} is too large for a number", event)
-            return number
+        for pattern, read in _NUMBERS:
+            if pattern.match(text):
+                number = read(text.replace("_", ""))
+                if isinstance(number, float) and not math.isfinite(number):
+                    raise self._error(f"{text} is too large for a number", event)
+                return number
         return text
 
     def _count(self, nodes: int, event: Any) -> None:

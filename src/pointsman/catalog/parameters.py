@@ -35,7 +35,7 @@ BY_PROVIDER: dict[str, Mapping[str, str]] = {
 }
 
 # OpenAI's reasoning models, also behind Azure: `max_tokens` is refused, and so are the sampling parameters.
-_REASONING = re.compile(r"(?:^|[/:])(?:o[1-9](?:-|$)|gpt-5(?!.*chat))")
+_REASONING = re.compile(r"(?:^|[/:])(?:o[1-9](?:-|$)|gpt-[5-9](?!.*chat))")
 _REASONING_NAMES = {"max_tokens": "max_completion_tokens"}
 _REASONING_REFUSES = frozenset({"temperature", "top_p", "presence_penalty", "frequency_penalty", "logprobs"})
 _OPENAI_LIKE = frozenset({"openai", "azure", "azure_openai"})

@@ -18,9 +18,48 @@ Status = Literal["active", "deprecated", "disabled", "maintenance"]
 
 # A key such as `openai:gpt-4o` is split at its first colon only when the left part is a provider; `llama3.1:8b` is a name.
 KNOWN_PROVIDERS = frozenset(
-    "ai21 anthropic azure azure_openai bedrock cerebras cohere custom databricks deepseek fake fireworks gemini github "
-    "google groq huggingface hosted_vllm litellm llamacpp lmstudio local mistral nvidia ollama openai openrouter perplexity "
-    "replicate sagemaker sambanova test together together_ai vertex vertex_ai vllm voyage watsonx xai".split()
+    [
+        "ai21",
+        "anthropic",
+        "azure",
+        "azure_openai",
+        "bedrock",
+        "cerebras",
+        "cohere",
+        "custom",
+        "databricks",
+        "deepseek",
+        "fake",
+        "fireworks",
+        "gemini",
+        "github",
+        "google",
+        "groq",
+        "huggingface",
+        "hosted_vllm",
+        "litellm",
+        "llamacpp",
+        "lmstudio",
+        "local",
+        "mistral",
+        "nvidia",
+        "ollama",
+        "openai",
+        "openrouter",
+        "perplexity",
+        "replicate",
+        "sagemaker",
+        "sambanova",
+        "test",
+        "together",
+        "together_ai",
+        "vertex",
+        "vertex_ai",
+        "vllm",
+        "voyage",
+        "watsonx",
+        "xai",
+    ]
 )
 
 Count = Annotated[int, Field(ge=0)]

@@ -110,27 +110,18 @@ _PARAMETER_FLAGS = {
 
 def _with_flags(fields: dict[str, Any], flags: Mapping[str, bool]) -> dict[str, Any]:
     """Fold `supports_*` flags and a mapping of capabilities into the list of capabilities."""
-    capabilities = fields.get("capabilities", [])
-    if isinstance(capabilities, Mapping):
-        flags = {**flags, **{str(name): on for name, on in capabilities.items() if isinstance(on, bool)}}
-        for name, other in capabilities.items():
-            if not isinstance(other, bool):
-                fields.update(canonical_fields({str(name): other}))
-        capabilities = []
-    if not flags:
-        return fields
-    unsupported = list(fields.get("unsupported_parameters", []))
-    capabilities = list(capabilities)
-    for flag, on in flags.items():
-        if flag in _PARAMETER_FLAGS:
-            if not on:
-                unsupported.append(_PARAMETER_FLAGS[flag])
-        elif on:
-            capabilities.append(flag.removeprefix("supports_"))
-    if capabilities or "capabilities" in fields:
-        fields["capabilities"] = capabilities
-    if unsupported:
-        fields["unsupported_parameters"] = unsupported
+    declared = fields.get("capabilities", [])
+    if isinstance(declared, Mapping):
+        flags = {**flags, **{str(name): on for name, on in declared.items() if isinstance(on, bool)}}
+        # A mapping of capabilities may also hold limits, such as `max_tokens`.
+        fields.update(canonical_fields({str(name): it for name, it in declared.items() if not isinstance(it, bool)}))
+        declared = fields["capabilities"] = []
+    on = [flag.removeprefix("supports_") for flag, it in flags.items() if it and flag not in _PARAMETER_FLAGS]
+    refused = [_PARAMETER_FLAGS[flag] for flag, it in flags.items() if not it and flag in _PARAMETER_FLAGS]
+    if on:
+        fields["capabilities"] = [*declared, *on]
+    if refused:
+        fields["unsupported_parameters"] = [*fields.get("unsupported_parameters", []), *refused]
     return fields
 
 

@@ -94,6 +94,7 @@ class BasePolicy(ABC):
 
     def learn(self, lesson: Lesson) -> None:
         """Take in one outcome; here: nothing."""
+        del lesson
 
 
 class LearningPolicy(BasePolicy):

@@ -23,9 +23,7 @@ CREATE TABLE IF NOT EXISTS entries (
     UNIQUE (space, key)
 )
 """
-_PUT = (
-    "INSERT INTO entries (space, key, value) VALUES (?, ?, ?) ON CONFLICT (space, key) DO UPDATE SET value = excluded.value"
-)
+_PUT = "INSERT INTO entries (space, key, value) VALUES (?, ?, ?) ON CONFLICT (space, key) DO UPDATE SET value = excluded.value"
 _PAGE = 500
 
 
@@ -146,4 +144,6 @@ class SQLiteStore:
         try:
             return json.loads(text)
         except ValueError:
-            raise StoreError(f"{self.path}: an entry is no JSON", hint="the file was changed by something else") from None
+            raise StoreError(
+                f"{self.path}: an entry is no JSON", hint="the file was changed by something else"
+            ) from None
