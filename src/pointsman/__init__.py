@@ -34,11 +34,11 @@ if TYPE_CHECKING:
         StreamInterruptedError,
         UnknownDecisionError,
     )
-    from pointsman.failover import Attempt
     from pointsman.health import HealthReport, HealthSettings
     from pointsman.policies.base import Context, LearningPolicy, Lesson, Policy
     from pointsman.registry import ModelRegistry
     from pointsman.router import Router
+    from pointsman.steps import Attempt
     from pointsman.types import Outcome, Request
 
 _HOMES = {
@@ -64,7 +64,7 @@ _HOMES = {
         "StreamInterruptedError",
         "UnknownDecisionError",
     ),
-    "pointsman.failover": ("Attempt",),
+    "pointsman.steps": ("Attempt",),
     "pointsman.health": ("HealthReport", "HealthSettings"),
     "pointsman.policies.base": ("Context", "LearningPolicy", "Lesson", "Policy"),
     "pointsman.registry": ("ModelRegistry",),

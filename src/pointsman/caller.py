@@ -7,7 +7,7 @@ from typing import Any
 
 from pointsman.catalog.spec import ModelSpec
 from pointsman.errors import MissingDependencyError
-from pointsman.failover import Attempt
+from pointsman.steps import Attempt
 
 # LiteLLM's names of providers, where they differ from ours.
 _PREFIXES = {

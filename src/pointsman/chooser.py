@@ -13,21 +13,14 @@ from random import Random
 
 from pointsman.catalog.spec import ModelSpec
 from pointsman.decision import RoutingDecision
-from pointsman.eligibility import (
-    AUTO,
-    Question,
-    Rules,
-    by_check,
-    eligible,
-    excluded,
-    model_mask,
-    needs_of,
-)
+from pointsman.eligibility import by_check, eligible, excluded, needs_of
 from pointsman.errors import ModelNotFoundError, NoEligibleModelsError, PromptTooLongError
 from pointsman.health import Health
 from pointsman.policies.base import Context, Lesson, Policy
 from pointsman.policies.names import make_policy
+from pointsman.question import AUTO, Question, Rules
 from pointsman.registry import ModelRegistry
+from pointsman.requirements import model_mask
 from pointsman.snapshot import Arms, Snapshot
 from pointsman.tokens import DEFAULT_RESERVE, PromptSize
 from pointsman.types import Clock, Request

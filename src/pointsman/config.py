@@ -13,10 +13,10 @@ from pointsman.calls import CallSettings
 from pointsman.catalog.files import gathered, read_catalogue, validated
 from pointsman.catalog.loader import locate
 from pointsman.catalog.parameters import OnUnsupported
-from pointsman.eligibility import OnUnknown, Rules
 from pointsman.errors import CatalogError, ConfigError
 from pointsman.health import HealthSettings
 from pointsman.policies.names import make_policy
+from pointsman.question import OnUnknown, Rules
 from pointsman.registry import ModelRegistry
 from pointsman.stores.urls import open_store
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from pointsman.catalog.parameters import Dialect, OnUnsupported, is_supported, translate
 from pointsman.catalog.spec import ModelSpec
-from pointsman.eligibility import Exclusion, Question, excluded
+from pointsman.eligibility import excluded
+from pointsman.question import Exclusion, Question
 
 if TYPE_CHECKING:
     from pointsman.snapshot import Arms

@@ -12,9 +12,9 @@ from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, G
 from typing import Any, NoReturn
 
 from pointsman.errors import EmptyAnswerError
-from pointsman.failover import Attempt, CallRecord, Raised, Result, Returned, Step, Wait
 from pointsman.gate import Gate
 from pointsman.readings import Reader
+from pointsman.steps import Attempt, CallRecord, Raised, Result, Returned, Step, Wait
 from pointsman.types import Clock
 
 Steps = Generator[Step, Result, CallRecord]

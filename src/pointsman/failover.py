@@ -7,15 +7,13 @@ happened. Everything that is decided along the way is decided here, once, for al
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from random import Random
-from typing import Any, NamedTuple, Protocol
 
 from pointsman.calls import CallLedger, RetryBudget, backoff
 from pointsman.catalog.parameters import Dialect
 from pointsman.catalog.spec import ModelSpec
 from pointsman.decision import RoutingDecision
-from pointsman.eligibility import cost_bound
 from pointsman.errors import (
     AllModelsFailedError,
     CostLimitError,
@@ -24,120 +22,9 @@ from pointsman.errors import (
 )
 from pointsman.faults import Fault, FaultKind, classify
 from pointsman.health import Health
-from pointsman.readings import Reading
-from pointsman.types import Clock, Messages, Outcome, Request
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One call to one model, as the caller gets it.
-
-    Attributes:
-        decision: the decision it carries out.
-        spec: the model to call.
-        number: 1 for the first attempt of this call.
-        timeout: seconds it may take; None without a limit.
-        dialect: whose parameter names `parameters` uses.
-    """
-
-    decision: RoutingDecision
-    spec: ModelSpec
-    number: int
-    timeout: float | None
-    dialect: Dialect
-
-    @property
-    def model(self) -> str:
-        """Key of the model."""
-        return self.spec.key
-
-    @property
-    def request(self) -> Request:
-        """What is asked."""
-        return self.decision.request
-
-    @property
-    def messages(self) -> Messages:
-        """The prompt as messages."""
-        messages = self.decision.request.messages
-        return [] if messages is None or isinstance(messages, str) else messages
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """The request's parameters for this model."""
-        return self.decision.parameters_for(self.spec, self.dialect)
-
-
-class Call(NamedTuple):
-    """Step: make this attempt; send back `Returned` or `Raised`."""
-
-    attempt: Attempt
-
-
-class Wait(NamedTuple):
-    """Step: let this much time pass."""
-
-    seconds: float
-
-
-class Returned(NamedTuple):
-    """An attempt delivered."""
-
-    value: Any
-    reading: Reading
-    seconds: float
-    ttft: float | None = None
-
-
-class Raised(NamedTuple):
-    """An attempt failed; `partial` says what the caller already has of it, None if nothing."""
-
-    error: Exception
-    seconds: float
-    partial: str | None = None
-    chunks: int = 0
-
-
-Step = Call | Wait
-Result = Returned | Raised | None
-
-
-class AttemptRecord(NamedTuple):
-    """What is kept of one attempt."""
-
-    attempt: Attempt
-    outcome: Outcome
-    fault: Fault | None
-
-
-@dataclass(slots=True)
-class CallRecord:
-    """What became of one call."""
-
-    decision: RoutingDecision
-    value: Any = None
-    attempts: list[AttemptRecord] = field(default_factory=list)
-
-    @property
-    def spec(self) -> ModelSpec:
-        """The model of the last attempt: the one that answered, if one did."""
-        return self.attempts[-1].attempt.spec if self.attempts else self.decision.spec
-
-
-class Observer(Protocol):
-    """Who is told of attempts; the router teaches its policy and writes its ledger here."""
-
-    def began(self, attempt: Attempt) -> None:
-        """An attempt starts."""
-        ...
-
-    def ended(self, record: AttemptRecord) -> None:
-        """It came to an end."""
-        ...
-
-    def abandoned(self, attempt: Attempt) -> None:
-        """It was cancelled; it teaches nothing."""
-        ...
+from pointsman.sizing import cost_bound
+from pointsman.steps import Attempt, AttemptRecord, Call, CallRecord, Observer, Raised, Result, Returned, Step, Wait
+from pointsman.types import Clock, Outcome
 
 
 class Failover:

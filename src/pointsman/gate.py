@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from pointsman.errors import EmptyAnswerError, TruncatedStreamError
-from pointsman.failover import Raised, Returned
 from pointsman.readings import Reader, Reading
+from pointsman.steps import Raised, Returned
 from pointsman.types import Clock
 
 

@@ -14,10 +14,10 @@ from pointsman.catalog.spec import ModelSpec
 from pointsman.chooser import Chooser
 from pointsman.decision import RoutingDecision
 from pointsman.errors import InvalidFeedbackError, StoreError, UnknownDecisionError
-from pointsman.failover import Attempt, AttemptRecord
 from pointsman.faults import Fault
 from pointsman.ledger import ATTEMPTS, Ledger
 from pointsman.policies.base import LearningPolicy, Lesson
+from pointsman.steps import Attempt, AttemptRecord
 from pointsman.stores.base import Store, Write
 from pointsman.types import Outcome
 
@@ -104,7 +104,7 @@ class Learning:
 
     def feedback(self, decision_id: str, score: float, source: str | None) -> None:
         """Take in a score; see `Router.feedback`."""
-        if isinstance(score, bool) or not isinstance(score, int | float) or not 0.0 <= score <= 1.0:
+        if not _is_score(score):
             raise InvalidFeedbackError(f"the score is {score!r}; expected a number from 0 to 1")
         known = self._open.get(decision_id)
         decision, counted = known if known is not None else (None, False)
@@ -175,6 +175,10 @@ class Learning:
         except StoreError as error:
             self.failed_writes += 1
             _log.warning("%s: the store failed and serving goes on: %s", error.code, error)
+
+
+def _is_score(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0.0 <= value <= 1.0
 
 
 def cost_of(spec: ModelSpec, outcome: Outcome) -> float | None:

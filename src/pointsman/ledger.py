@@ -9,7 +9,7 @@ from typing import Any
 
 from pointsman.decision import RoutingDecision
 from pointsman.errors import InvalidFeedbackError
-from pointsman.failover import AttemptRecord
+from pointsman.steps import AttemptRecord
 from pointsman.stores.base import Store, Write
 
 DECISIONS, ATTEMPTS, FEEDBACK = "ledger.decisions", "ledger.attempts", "ledger.feedback"

@@ -13,8 +13,8 @@ from typing import Any, Literal
 from pointsman.catalog import capabilities as tree
 from pointsman.catalog import parameters as parameter_rules
 from pointsman.catalog.files import Catalogue, builtin_names, read_builtin, read_catalogue
+from pointsman.catalog.inheritance import with_base
 from pointsman.catalog.parameters import Dialect, OnUnsupported, ParameterIssue
-from pointsman.catalog.pools import Pool
 from pointsman.catalog.prices import Cost, call_cost
 from pointsman.catalog.spec import KNOWN_PROVIDERS, ModelSpec, Status, split_key
 from pointsman.errors import (
@@ -24,44 +24,13 @@ from pointsman.errors import (
     InvalidModelError,
     ModelNotFoundError,
 )
+from pointsman.membership import pool_mask
 from pointsman.snapshot import Snapshot, set_bits
 
 Origin = Literal["manual", "file", "discovery", "builtin"]
 # The catalogue of facts as of 2024, for systems that were built on them; never part of "everything".
 _DATED = "legacy"
 _PRECEDENCE: dict[str, int] = {"manual": 0, "file": 1, "discovery": 2, "builtin": 2}
-
-# What a model takes over from its `base`; identity, address, status and evidence are its own.
-_NOT_INHERITED = frozenset(
-    [
-        "name",
-        "provider",
-        "display_name",
-        "base",
-        "serves",
-        "aliases",
-        "tags",
-        "litellm_model",
-        "api_base",
-        "api_key",
-        "api_version",
-        "deployment_name",
-        "region",
-        "project_id",
-        "status",
-        "status_reason",
-        "status_since",
-        "deprecation_date",
-        "sunset_date",
-        "replacement",
-        "weight",
-        "priority",
-        "source",
-        "as_of",
-        "rate_limit_rpm",
-        "rate_limit_tpm",
-    ]
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +90,14 @@ class ModelRegistry:
 
     def _add_catalogue(self, catalogue: Catalogue, origin: Origin) -> None:
         with self._lock:
-            own = {spec.key: spec for spec in catalogue.models}
-            names = {spec.name: spec for spec in catalogue.models}
+            declared = {
+                **{spec.name: spec for spec in catalogue.models},
+                **{spec.key: spec for spec in catalogue.models},
+            }
             resolved = []
             for spec in catalogue.models:
                 try:
-                    resolved.append((self._with_base(spec, {**names, **own}), origin))
+                    resolved.append((self._with_base(spec, declared), origin))
                 except InvalidModelError as error:
                     error.path = catalogue.path
                     raise
@@ -146,29 +117,15 @@ class ModelRegistry:
                         path=catalogue.path,
                     )
 
-    def _with_base(self, spec: ModelSpec, others: Mapping[str, ModelSpec], depth: int = 0) -> ModelSpec:
-        """Fill what the model leaves unset from its `base`."""
+    def _with_base(self, spec: ModelSpec, declared: Mapping[str, ModelSpec]) -> ModelSpec:
+        """Inherit from a model declared beside this one, else from a registered one."""
         if spec.base is None:
             return spec
-        if depth > 8:
-            raise InvalidModelError(f"model {spec.name!r}: `base` goes in a circle", field="base")
-        base = others.get(spec.base)
-        if base is spec or base is None:
-            base = self.find_model(spec.base)
-        if base is None:
-            near = get_close_matches(spec.base, [*others, *self._snapshot.names], n=1)
-            raise InvalidModelError(
-                f"model {spec.name!r}: its base {spec.base!r} is not registered",
-                field="base",
-                hint=f"did you mean {near[0]!r}?" if near else "include the catalogue that has it",
-            )
-        base = self._with_base(base, others, depth + 1)
-        inherited = {
-            name: getattr(base, name)
-            for name in base.model_fields_set
-            if name not in _NOT_INHERITED and name not in spec.model_fields_set
-        }
-        return ModelSpec(**{**inherited, **spec.model_dump(exclude_unset=True)})
+        return with_base(
+            spec,
+            lambda name: other if (other := declared.get(name)) not in (None, spec) else self.find_model(name),
+            lambda: [*declared, *self._snapshot.names, *self._snapshot.bits],
+        )
 
     # -- changes
 
@@ -404,32 +361,3 @@ def _is_due(spec: ModelSpec, day: date) -> bool:
     if spec.deprecation_date is not None:
         return spec.deprecation_date <= day
     return spec.status in ("deprecated", "disabled")
-
-
-def pool_mask(snapshot: Snapshot, name: str) -> int:
-    """Members of a pool as of a snapshot; refreshed by every change because each snapshot has its own memo."""
-    memo = snapshot.memo
-    key = ("pool", name)
-    mask = memo.get(key)
-    if mask is None:
-        mask = memo[key] = _pool_mask(snapshot, snapshot.pools[name])
-    return int(mask)
-
-
-def _pool_mask(snapshot: Snapshot, pool: Pool) -> int:
-    mask = snapshot.live if pool.models is None else snapshot.mask_of(pool.models)
-    for need in pool.needs:
-        mask &= snapshot.mask(f"cap:{need}")
-    for prefix, values in (("provider", pool.providers), ("family", pool.families), ("tag", pool.tags)):
-        if values:
-            either = 0
-            for value in values:
-                either |= snapshot.mask(f"{prefix}:{value}")
-            mask &= either
-    if pool.max_cost_per_1m_input_tokens is not None:
-        mask &= snapshot.bound("input_price").at_most(pool.max_cost_per_1m_input_tokens)
-    if pool.max_cost_per_1m_output_tokens is not None:
-        mask &= snapshot.bound("output_price").at_most(pool.max_cost_per_1m_output_tokens)
-    if pool.min_quality is not None:
-        mask &= snapshot.bound("quality").at_least(pool.min_quality)
-    return mask

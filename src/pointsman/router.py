@@ -14,16 +14,17 @@ from pointsman.catalog.spec import ModelSpec
 from pointsman.chooser import Chooser
 from pointsman.config import DEFAULT_POLICY, DEFAULT_STORE, Settings, load_config
 from pointsman.decision import RoutingDecision
-from pointsman.eligibility import Rules
-from pointsman.failover import Attempt, AttemptRecord, CallRecord, Failover
+from pointsman.failover import Failover
 from pointsman.faults import classify
 from pointsman.health import Health, HealthReport, HealthSettings
 from pointsman.learning import Learning
 from pointsman.ledger import Ledger
 from pointsman.policies.base import Policy
 from pointsman.policies.names import make_policy
+from pointsman.question import Rules
 from pointsman.readings import Reader, read
 from pointsman.registry import ModelRegistry
+from pointsman.steps import Attempt, AttemptRecord, CallRecord
 from pointsman.stores.base import Store
 from pointsman.stores.urls import open_store
 from pointsman.streams import AsyncRoutedStream, RoutedStream

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, Self
 
 from pointsman.decision import RoutingDecision
-from pointsman.failover import CallRecord
+from pointsman.steps import CallRecord
 
 OnDone = Callable[[CallRecord], None]
 

@@ -1,0 +1,129 @@
+"""The house rules that a reader relies on: imports go down the layers, files stay small, each says what it is."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src" / "pointsman"
+
+# Bottom first. A module may import its own layer and those below it. The longest matching name counts.
+LAYERS: list[tuple[str, ...]] = [
+    ("_version", "errors", "types"),
+    ("catalog", "faults"),
+    (
+        "breaker",
+        "calls",
+        "eligibility",
+        "membership",
+        "question",
+        "requirements",
+        "sizing",
+        "features",
+        "health",
+        "policies",
+        "readings",
+        "registry",
+        "snapshot",
+        "stores",
+        "tokens",
+    ),
+    ("chooser", "decision"),
+    ("caller", "drivers", "failover", "gate", "learning", "ledger", "monitor", "steps", "streams"),
+    ("config", "router"),
+    ("langchain", "litellm", "testing"),
+    ("cli", "demo", "__main__"),
+]
+MOST_LINES = 400
+HEAVY = {"litellm", "langchain", "langchain_core", "langchain_openai", "numpy", "httpx", "rich", "click"}
+MAY_BE_HEAVY = ("langchain", "litellm", "cli", "demo")
+
+MODULES = sorted(SOURCE.rglob("*.py"))
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(SOURCE).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
+def layer_of(name: str) -> int:
+    for number, names in enumerate(LAYERS):
+        if any(name == each or name.startswith(f"{each}.") for each in names):
+            return number
+    raise AssertionError(f"{name} stands in no layer; add it to LAYERS where it belongs")
+
+
+def imports_of(path: Path) -> set[str]:
+    """Modules of pointsman that a file imports, wherever the import stands."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "pointsman":
+            inner = node.module.removeprefix("pointsman").removeprefix(".")
+            for alias in node.names:
+                whole = f"{inner}.{alias.name}" if inner else alias.name
+                is_module = (SOURCE / Path(*whole.split("."))).with_suffix(".py").exists() or (
+                    SOURCE / Path(*whole.split("."))
+                ).is_dir()
+                found.add(whole if is_module else inner)
+        elif isinstance(node, ast.Import):
+            found |= {
+                alias.name.removeprefix("pointsman.") for alias in node.names if alias.name.startswith("pointsman.")
+            }
+    return {each for each in found if each}
+
+
+def top_level_packages(path: Path) -> set[str]:
+    """Packages imported when the module itself is."""
+    found = set()
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module.split(".")[0])
+    return found
+
+
+@pytest.mark.parametrize("path", [each for each in MODULES if name_of(each)], ids=name_of)
+def test_imports_go_down_or_sideways(path: Path) -> None:
+    name = name_of(path)
+    upward = {each for each in imports_of(path) if layer_of(each) > layer_of(name)}
+    assert not upward, f"{name} imports from a layer above it: {sorted(upward)}"
+
+
+def test_no_imports_go_round_in_circles() -> None:
+    graph = {name_of(path): imports_of(path) for path in MODULES if name_of(path)}
+    done: set[str] = set()
+
+    def visit(name: str, trail: tuple[str, ...]) -> None:
+        assert name not in trail, f"a circle: {' -> '.join((*trail, name))}"
+        if name not in done:
+            for each in graph.get(name, ()):
+                # A package's __init__ gathers its own modules; they may name the package.
+                if not each.startswith(f"{name}.") and not name.startswith(f"{each}."):
+                    visit(each, (*trail, name))
+            done.add(name)
+
+    for name in graph:
+        visit(name, ())
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: name_of(path) or "pointsman")
+def test_a_file_is_small_and_says_what_it_is(path: Path) -> None:
+    text = path.read_text()
+    assert text.count("\n") <= MOST_LINES, "split it: a file does one thing and fits in the head"
+    words = ast.get_docstring(ast.parse(text)) or ""
+    first = words.split("\n\n")[0].split("\n")[0]
+    assert first.rstrip().endswith((".", ":", ";")) or "." in words, (
+        "open the module with a sentence that says what it is"
+    )
+
+
+@pytest.mark.parametrize(
+    "path",
+    [each for each in MODULES if not name_of(each).startswith(MAY_BE_HEAVY)],
+    ids=lambda path: name_of(path) or "pointsman",
+)
+def test_only_the_doors_import_heavy_packages_at_their_top(path: Path) -> None:
+    assert not top_level_packages(path) & HEAVY
