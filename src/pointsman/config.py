@@ -89,7 +89,11 @@ def read_settings(sections: Mapping[str, Any], path: str | None = None) -> Setti
     for name, check in (("policy", make_policy), ("store", _check_store)):
         value = sections.get(name)
         if value is not None:
-            _try(check, value, sections, name, path, problems)
+            _try(check, value, sections, (name,), path, problems)
+    pools = sections.get("pools")
+    for name, pool in pools.items() if isinstance(pools, Mapping) else ():
+        if isinstance(pool, Mapping) and pool.get("policy") is not None:
+            _try(make_policy, pool["policy"], sections, ("pools", name, "policy"), path, problems)
     if problems:
         raise gathered(problems)
     return Settings(
@@ -124,10 +128,16 @@ def _checked(
 
 
 def _try(
-    check: Any, value: Any, sections: Mapping[str, Any], name: str, path: str | None, problems: list[CatalogError]
+    check: Any,
+    value: Any,
+    sections: Mapping[str, Any],
+    where: tuple[str, ...],
+    path: str | None,
+    problems: list[CatalogError],
 ) -> None:
     try:
         check(value)
     except ConfigError as error:
-        line, column = locate(sections, (name,))
-        problems.append(ConfigError(f"{name}: {error.message}", hint=error.hint, path=path, line=line, column=column))
+        line, column = locate(sections, where)
+        text = f"{'.'.join(where)}: {error.message}"
+        problems.append(ConfigError(text, hint=error.hint, path=path, line=line, column=column))

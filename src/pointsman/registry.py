@@ -14,6 +14,7 @@ from pointsman.catalog import capabilities as tree
 from pointsman.catalog import parameters as parameter_rules
 from pointsman.catalog.files import Catalogue, builtin_names, read_builtin, read_catalogue
 from pointsman.catalog.inheritance import with_base
+from pointsman.catalog.loader import locate
 from pointsman.catalog.parameters import Dialect, OnUnsupported, ParameterIssue
 from pointsman.catalog.prices import Cost, call_cost
 from pointsman.catalog.spec import KNOWN_PROVIDERS, ModelSpec, Status, split_key
@@ -95,11 +96,12 @@ class ModelRegistry:
                 **{spec.key: spec for spec in catalogue.models},
             }
             resolved = []
-            for spec in catalogue.models:
+            for number, spec in enumerate(catalogue.models):
                 try:
                     resolved.append((self._with_base(spec, declared), origin))
                 except InvalidModelError as error:
                     error.path = catalogue.path
+                    error.line, error.column = locate(catalogue.sections, ("models", number, error.field or "name"))
                     raise
             self._check_pools(catalogue, self._snapshot.with_models(resolved))
             self._snapshot = self._snapshot.with_models(resolved).with_pools(catalogue.pools)
@@ -108,24 +110,28 @@ class ModelRegistry:
     @staticmethod
     def _check_pools(catalogue: Catalogue, snapshot: Snapshot) -> None:
         for name, pool in catalogue.pools.items():
-            for model in pool.models or ():
+            for number, model in enumerate(pool.models or ()):
                 if not snapshot.mask_of([model]):
+                    line, column = locate(catalogue.sections, ("pools", name, "models", number))
                     near = get_close_matches(model, [*snapshot.names, *snapshot.bits], n=1)
                     raise CatalogError(
                         f"pool {name!r} lists {model!r}, which is not registered",
                         hint=f"did you mean {near[0]!r}?" if near else "declare it under `models:` or `include:` it",
                         path=catalogue.path,
+                        line=line,
+                        column=column,
                     )
 
     def _with_base(self, spec: ModelSpec, declared: Mapping[str, ModelSpec]) -> ModelSpec:
         """Inherit from a model declared beside this one, else from a registered one."""
         if spec.base is None:
             return spec
-        return with_base(
-            spec,
-            lambda name: other if (other := declared.get(name)) not in (None, spec) else self.find_model(name),
-            lambda: [*declared, *self._snapshot.names, *self._snapshot.bits],
-        )
+
+        def find(name: str) -> ModelSpec | None:
+            beside = declared.get(name)
+            return self.find_model(name) if beside is None or beside is spec else beside
+
+        return with_base(spec, find, lambda: [*declared, *self._snapshot.names, *self._snapshot.bits])
 
     # -- changes
 
@@ -144,6 +150,13 @@ class ModelRegistry:
             self._snapshot = self._snapshot.with_model(stored, "manual")
         self._tell(RegistryEvent("registered", stored.key))
         return stored
+
+    def replace_models(self, models: Iterable[ModelSpec], *, remove: Iterable[str] = ()) -> None:
+        """Add or replace many models and remove others by key, in one step that readers see whole."""
+        with self._lock:
+            gone = [key for key in remove if key in self._snapshot.bits]
+            self._snapshot = self._snapshot.with_models(((spec, "manual") for spec in models), without=gone)
+        self._tell(RegistryEvent("reloaded"))
 
     def unregister_model(self, name: str, provider: str | None = None) -> ModelSpec:
         """Remove a model and return what it was.

@@ -259,7 +259,7 @@ class Router:
 
     def stream(
         self,
-        request: Request | str,
+        request: Request | RoutingDecision | str,
         call: drivers.SyncCall,
         *,
         dialect: Dialect = "provider",
@@ -269,10 +269,12 @@ class Router:
     ) -> RoutedStream:
         """Like `run`, for a `call` that returns an iterable of chunks; fails over until the first meaningful chunk.
 
+        A decision that was made before is carried out as it is.
+
         Raises:
             StreamInterruptedError: E4203, if the stream breaks after that; it says what was delivered.
         """
-        decision = self.decide(request)
+        decision = request if isinstance(request, RoutingDecision) else self.decide(request)
         steps = self._steps(decision, dialect, limits)
         return RoutedStream(
             decision,
@@ -281,7 +283,7 @@ class Router:
 
     def astream(
         self,
-        request: Request | str,
+        request: Request | RoutingDecision | str,
         call: drivers.AsyncStreamCall,
         *,
         dialect: Dialect = "provider",
@@ -289,7 +291,7 @@ class Router:
         **limits: Unpack[CallLimits],
     ) -> AsyncRoutedStream:
         """Like `stream`, for an async generator function, or a coroutine function that returns an async iterable."""
-        decision = self.decide(request)
+        decision = request if isinstance(request, RoutingDecision) else self.decide(request)
         steps = self._steps(decision, dialect, limits)
         return AsyncRoutedStream(decision, lambda done: drivers.astream(steps, call, self.clock, reader, on_done=done))
 

@@ -186,9 +186,11 @@ class Snapshot:
         """The next snapshot, with the model's slot empty."""
         return self._draft(without=self.bits[key]).finish()
 
-    def with_models(self, entries: Iterable[tuple[ModelSpec, str]]) -> Snapshot:
-        """The next snapshot with many models added or replaced at once."""
+    def with_models(self, entries: Iterable[tuple[ModelSpec, str]], *, without: Iterable[str] = ()) -> Snapshot:
+        """The next snapshot with many models added or replaced, and others removed, at once."""
         draft = self._draft()
+        for key in without:
+            draft.clear(draft.bits[key])
         for spec, origin in entries:
             bit = draft.bits.get(spec.key)
             if bit is not None:

@@ -1,0 +1,28 @@
+"""`pointsman demo`: three honest minutes."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command()
+@click.option("--fast", is_flag=True, help="Without the LiteLLM Proxy process, fewer requests: under 30 seconds.")
+@click.option("--requests", type=click.IntRange(min=1, max=5000), metavar="N", help="How many requests.")
+@click.option("--seed", type=int, default=7, show_default=True, help="Decides prompts, answers and draws.")
+@click.option("--plain", is_flag=True, help="Lines instead of a live display; so it is in a pipe anyway.")
+@click.option("--config", "-c", metavar="FILE", help="Run on your own models instead: real calls, real money.")
+@click.option("--yes", "-y", is_flag=True, help="With --config: do not ask before spending.")
+def demo(*, fast: bool, requests: int | None, seed: int, plain: bool, config: str | None, yes: bool) -> None:
+    """Watch pointsman work: model servers on this machine, faults, learning, and no request lost.
+
+    Starts four model servers and sends prompts through three doors (LangChain, the LiteLLM Router, a LiteLLM Proxy).
+    Half way one model hangs and one answers 429. Exits 1 if a request was lost.
+    """
+    from pointsman.demo import run_on_local_models, run_on_own_models  # noqa: PLC0415  brings testing servers in
+
+    if config is None:
+        lost = run_on_local_models(requests=requests, seed=seed, fast=fast, plain=plain)
+    else:
+        lost = run_on_own_models(config, requests=requests, seed=seed, plain=plain, confirm=not yes)
+    if lost:
+        click.get_current_context().exit(1)

@@ -1,0 +1,47 @@
+"""The `pointsman` command: gathers the others and turns typed errors into a line or two and an exit code."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from pointsman._version import __version__
+from pointsman.cli.asking import explain, route
+from pointsman.cli.checkup import health
+from pointsman.cli.demonstration import demo
+from pointsman.cli.errors import show
+from pointsman.cli.listing import models
+from pointsman.cli.schema import schema
+from pointsman.cli.validation import validate
+from pointsman.errors import PointsmanError
+
+
+class Commands(click.Group):
+    """Commands whose typed errors are shown, not raised: exit 1, or 2 for wrong usage."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except PointsmanError as error:
+            show(error)
+            ctx.exit(1)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name the commands in the order a new user meets them."""
+        del ctx
+        return list(self.commands)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="pointsman")
+def main() -> None:
+    """Choose which LLM serves a call, and keep the call alive.
+
+    Commands that need a configuration read --config, else $POINTSMAN_CONFIG, else ./pointsman.yaml.
+    """
+
+
+for _command in (demo, validate, models, explain, route, health, schema):
+    main.add_command(_command)
