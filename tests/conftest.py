@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-
 from samples import make_spec
 
 from pointsman import ModelRegistry, Router

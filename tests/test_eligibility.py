@@ -63,7 +63,12 @@ def test_each_requirement(registry: ModelRegistry, wishes: dict[str, Any], left:
 
 def test_unknown_facts_are_allowed_or_excluded_as_the_rules_say(registry: ModelRegistry) -> None:
     registry.register_model(make_spec("mystery"))
-    for wishes in ({"input_tokens": 10}, {"max_latency": 9.0}, {"max_output_tokens": 10}, {"input_tokens": 1, "max_cost": 1.0}):
+    for wishes in (
+        {"input_tokens": 10},
+        {"max_latency": 9.0},
+        {"max_output_tokens": 10},
+        {"input_tokens": 1, "max_cost": 1.0},
+    ):
         assert "mystery" in ask(registry, **wishes)[0]
         assert "mystery" not in ask(registry, Rules(on_unknown="exclude"), **wishes)[0]
 
@@ -139,7 +144,9 @@ def test_a_request_that_could_never_be_meant_is_refused(registry: ModelRegistry,
 
 def test_a_pool_is_a_model_name(registry: ModelRegistry) -> None:
     router = Router(registry, "cheapest")
-    registry._snapshot = registry.snapshot.with_pools({"seeing": Pool(needs=("vision",)), "small": Pool(models=("plain",))})
+    registry._snapshot = registry.snapshot.with_pools(
+        {"seeing": Pool(needs=("vision",)), "small": Pool(models=("plain",))}
+    )
     assert router.decide(Request(model="seeing")).eligible == ("openai:good",)
     assert router.decide(Request(model="small")).eligible == ("openai:plain",)
     assert len(router.decide(Request(model="auto")).eligible) == 4

@@ -125,7 +125,11 @@ def test_a_file_brings_models_bases_pools_and_builtin_catalogues(tmp_path: Path)
     [
         ("modles: []", "did you mean 'models'", 1),
         ("models: {}", "expected a list", 1),
-        ("models:\n  - {name: a, provider: openai}\n  - {name: a, provider: openai}", "declared twice, first in line 2", 3),
+        (
+            "models:\n  - {name: a, provider: openai}\n  - {name: a, provider: openai}",
+            "declared twice, first in line 2",
+            3,
+        ),
         ("models:\n  - name: a\n    provider: openai\n    contxt: 1", "no field", 4),
         ("models:\n  - name: a", "'provider' is missing", 2),
         ("models:\n  - name: a\n    provider: openai\n    context_window: many", "found 'many'", 4),

@@ -29,7 +29,13 @@ def test_tools_schemas_and_tool_calls_count() -> None:
 
 @pytest.mark.parametrize(
     "message",
-    [{}, {"content": None}, {"content": 5}, {"content": [None, 5, {"type": 3}, {"type": "text", "text": 7}]}, {"content": [{}]}],
+    [
+        {},
+        {"content": None},
+        {"content": 5},
+        {"content": [None, 5, {"type": 3}, {"type": "text", "text": 7}]},
+        {"content": [{}]},
+    ],
 )
 def test_odd_messages_are_measured_too(message: dict[str, object]) -> None:
     assert PromptSize(Request(messages=[message])).upper >= 0

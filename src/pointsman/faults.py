@@ -124,7 +124,8 @@ _BY_CODE: Mapping[str, FaultKind] = {
 _BY_TYPE: Mapping[str, FaultKind] = {
     # pointsman's own
     "EmptyAnswerError": FaultKind.USELESS_ANSWER,
-    "TruncatedStreamError": FaultKind.STREAM_BROKEN,
+    # Before content, a broken stream is a server error; failover knows when there was content.
+    "TruncatedStreamError": FaultKind.SERVER_ERROR,
     "StreamInterruptedError": FaultKind.STREAM_BROKEN,
     "DeadlineExceededError": FaultKind.LOCAL,
     "CostLimitError": FaultKind.LOCAL,
@@ -140,7 +141,7 @@ _BY_TYPE: Mapping[str, FaultKind] = {
     "APITimeoutError": FaultKind.TIMEOUT,
     "Timeout": FaultKind.TIMEOUT,
     "APIConnectionError": FaultKind.UNREACHABLE,
-    "MidStreamFallbackError": FaultKind.STREAM_BROKEN,
+    "MidStreamFallbackError": FaultKind.SERVER_ERROR,
     "JSONSchemaValidationError": FaultKind.USELESS_ANSWER,
     # langchain
     "OutputParserException": FaultKind.USELESS_ANSWER,
@@ -273,13 +274,13 @@ def _retry_after(error: BaseException, now: float | None) -> float | None:
             value = headers.get(name)
         except Exception:  # noqa: BLE001  hostile headers; the classifier is total
             return None
-        seconds = parse_retry_after(value, now=now)
+        seconds = parse_retry_after(value, now=now, scale=scale)
         if seconds is not None:
-            return min(seconds * scale, LONGEST_WAIT)
+            return seconds
     return None
 
 
-def parse_retry_after(value: Any, *, now: float | None = None) -> float | None:
+def parse_retry_after(value: Any, *, now: float | None = None, scale: float = 1.0) -> float | None:
     """Read a `Retry-After`: seconds or a date, between 0 and two minutes; None if it is neither.
 
     >>> parse_retry_after("1.5"), parse_retry_after("-5"), parse_retry_after("NaN"), parse_retry_after("9" * 400)
@@ -292,7 +293,7 @@ def parse_retry_after(value: Any, *, now: float | None = None) -> float | None:
     if not isinstance(value, str) or not value.strip():
         return None
     try:
-        seconds = float(value)
+        seconds = float(value) * scale
     except ValueError:
         return _until(value, now)
     if math.isnan(seconds):

@@ -22,7 +22,9 @@ STANDARD = {"max_tokens": 100, "temperature": 0.5, "top_p": 0.9, "stop": ["\n"]}
 def test_names_are_the_providers(provider: str, name: str, expected: set[str]) -> None:
     registry = ModelRegistry([ModelSpec(name=name, provider=provider)])
     assert set(registry.map_parameters(name, STANDARD)) == expected
-    assert set(registry.map_parameters(name, STANDARD, dialect="openai")) == set(STANDARD), "mapping must not happen twice"
+    assert set(registry.map_parameters(name, STANDARD, dialect="openai")) == set(STANDARD), (
+        "mapping must not happen twice"
+    )
 
 
 @pytest.mark.parametrize("name", ["o3-mini", "o1", "gpt-5", "gpt-5-mini"])

@@ -29,7 +29,11 @@ def test_what_is_not_said_is_unknown() -> None:
         ({"name": "m", "capabilities": {"supports_json_mode": True}}, "capabilities", ("json",)),
         ({"name": "m", "supports_temperature": False}, "unsupported_parameters", ("temperature",)),
         ({"name": "m", "is_deprecated": True}, "status", "deprecated"),
-        ({"name": "m", "capabilities": ["text_generation", "code"]}, "capabilities", ("generation.text", "generation.code")),
+        (
+            {"name": "m", "capabilities": ["text_generation", "code"]},
+            "capabilities",
+            ("generation.text", "generation.code"),
+        ),
     ],
 )
 def test_other_spellings_are_read(spelled: dict[str, object], field: str, value: object) -> None:

@@ -40,7 +40,9 @@ def test_what_is_read_is_nobodys_live_object(store: Store) -> None:
     value = {"n": [1]}
     store.put("s", "k", value)
     value["n"].append(2)
-    store.get("s", "k")["n"].append(3)
+    read = store.get("s", "k")
+    assert read is not None
+    read["n"].append(3)
     assert store.get("s", "k") == {"n": [1]}
 
 
