@@ -8,6 +8,7 @@ is; they cannot be turned back into the text, so they may be kept in ledgers.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from math import isfinite, log, sqrt
 from random import Random
 from typing import Any
@@ -71,9 +72,9 @@ def features_of(request: Request) -> list[float]:
 
 
 def surface(text: str) -> list[float]:
-    """Sixteen numbers from -1 to 1 about the look of a text.
+    """Sixteen numbers about the look of a text: 0 where a thing is absent, 1 where it abounds.
 
-    In order: length; shares of digits, capitals, punctuation, code signs, mathematical signs, line ends, quotation
+    In order: length (from -1 to 1); shares of digits, capitals, punctuation, code signs, mathematical signs, line ends, quotation
     marks, and what is not ASCII; length of words; shares of words that ask, instruct, belong to code, to mathematics;
     short lines; whether a question mark comes near the end.
     """
@@ -97,21 +98,21 @@ def surface(text: str) -> list[float]:
         reckons += word in _MATHEMATICS
     return [
         _clip((log(length + 1.0) - 5.5) / 2.0),
-        _share(kinds.count(_DIGIT), size, 10.0),
-        _share(kinds.count(_UPPER), size, 10.0),
-        _share(kinds.count(_STOP), size, 15.0),
-        _share(kinds.count(_CODE), size, 15.0),
-        _share(kinds.count(_MATH), size, 15.0),
-        _share(lines, size, 30.0),
-        _share(kinds.count(_QUOTE), size, 30.0),
-        _share(foreign, size, 3.0),
+        _share(kinds.count(_DIGIT), size, 0.2),
+        _share(kinds.count(_UPPER), size, 0.2),
+        _share(kinds.count(_STOP), size, 0.13),
+        _share(kinds.count(_CODE), size, 0.13),
+        _share(kinds.count(_MATH), size, 0.13),
+        _share(lines, size, 0.07),
+        _share(kinds.count(_QUOTE), size, 0.07),
+        _share(foreign, size, 0.6),
         _clip(letters / count - 4.5) if words else 0.0,
-        _share(asks, count, 8.0),
-        _share(instructs, count, 15.0),
-        _share(codes, count, 10.0),
-        _share(reckons, count, 10.0),
-        _clip(1.0 - size / (lines + 1.0) / 40.0),
-        1.0 if b"?" in raw[-40:] else -1.0,
+        _share(asks, count, 0.25),
+        _share(instructs, count, 0.13),
+        _share(codes, count, 0.2),
+        _share(reckons, count, 0.2),
+        max(0.0, 1.0 - size / (lines + 1.0) / 80.0),
+        1.0 if b"?" in raw[-40:] else 0.0,
     ]
 
 
@@ -145,15 +146,11 @@ def embedded(values: Sequence[float]) -> list[float]:
     return [2.0 * value / length for value in folded] if 0.0 < length < float("inf") else [0.0] * EMBEDDED
 
 
-_FOLDS: list[tuple[int, float]] = []
-_FOLD_CHANCE = Random(0)
-
-
+@lru_cache(maxsize=8)
 def _folds(size: int) -> list[tuple[int, float]]:
     """Where each position of an embedding goes, and with which sign; the same in every process."""
-    while len(_FOLDS) < size:
-        _FOLDS.append((_FOLD_CHANCE.randrange(EMBEDDED), _FOLD_CHANCE.choice((-1.0, 1.0))))
-    return _FOLDS[:size]
+    chance = Random(0)
+    return [(chance.randrange(EMBEDDED), chance.choice((-1.0, 1.0))) for _ in range(size)]
 
 
 def _text(content: Any) -> str:
@@ -169,9 +166,9 @@ def _text(content: Any) -> str:
     return "\n".join(parts)
 
 
-def _share(count: int, of: int, scale: float) -> float:
-    """A share from 0 to 1 as a number from -1 to 1 that is full at 2 / scale and nought at 1 / scale."""
-    return min(count / of * scale, 2.0) - 1.0
+def _share(count: int, of: int, abundant: float) -> float:
+    """A share as a number from 0 to 1, which it reaches where it is `abundant`."""
+    return min(count / of / abundant, 1.0)
 
 
 def _clip(value: float) -> float:

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import heapq
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from typing import Any
 
 from pointsman.decision import RoutingDecision
 from pointsman.errors import InvalidFeedbackError
+from pointsman.snapshot import Arms
 from pointsman.steps import AttemptRecord
 from pointsman.stores.base import Store, Write
 
 DECISIONS, ATTEMPTS, FEEDBACK = "ledger.decisions", "ledger.attempts", "ledger.feedback"
 _CANDIDATES_KEPT = 32
 _FLUSH_AT = 64
+_WAITING_KEPT = 10_000
 _TRIM_EVERY = 256
 
 
 class Ledger:
-    """Rows of a store. Decisions are buffered until an attempt, feedback or `flush` writes them along.
+    """Rows of a store. A decision's row is made when it is first needed: with its attempt, its score, or a flush.
+
+    Until then the decision itself waits here. In a store that other processes read, it does not wait for long.
 
     Args:
         store: where rows live.
@@ -29,25 +34,29 @@ class Ledger:
     def __init__(self, store: Store, *, keep: int = 100_000) -> None:
         self._store = store
         self._keep = keep
+        self._most_waiting = _FLUSH_AT if store.shared else _WAITING_KEPT
         self._lock = threading.Lock()
-        self._waiting: list[Write] = []
+        self._waiting: dict[str, RoutingDecision] = {}
         self._written = 0
 
     def decided(self, decision: RoutingDecision) -> None:
-        """Keep a decision; it is written with the next row of any kind."""
-        write = Write(DECISIONS, decision.id, decision_row(decision))
+        """Keep a decision; beyond what may wait, all are written where others read them, else the oldest is dropped."""
         with self._lock:
-            self._waiting.append(write)
-            full = len(self._waiting) >= _FLUSH_AT
-        if full:
-            self.flush()
+            self._waiting[decision.id] = decision
+            if len(self._waiting) <= self._most_waiting:
+                return
+            if not self._store.shared:
+                del self._waiting[next(iter(self._waiting))]
+                return
+        self.flush()
 
     def attempted(self, record: AttemptRecord, cost: float | None) -> None:
-        """Write an attempt, and every decision that waits, in one transaction."""
-        attempt = record.attempt
-        self._write(
-            Write(ATTEMPTS, f"{attempt.decision.id}:{attempt.number}", attempt_row(record, cost)),
-        )
+        """Write an attempt, with its decision if that waits, in one transaction."""
+        decision = record.attempt.decision
+        write = Write(ATTEMPTS, f"{decision.id}:{record.attempt.number}", attempt_row(record, cost))
+        with self._lock:
+            waiting = self._waiting.pop(decision.id, None)
+        self._write([write] if waiting is None else [Write(DECISIONS, decision.id, decision_row(waiting)), write])
 
     def scored(self, decision_id: str, score: float, source: str | None) -> None:
         """Write a score, once per decision.
@@ -72,28 +81,27 @@ class Ledger:
 
     def flush(self) -> None:
         """Write what waits."""
-        self._write()
-
-    def _write(self, *more: Write) -> None:
         with self._lock:
-            batch, self._waiting = [*self._waiting, *more], []
+            waiting, self._waiting = self._waiting, {}
+        if waiting:
+            self._write([Write(DECISIONS, each.id, decision_row(each)) for each in waiting.values()])
+
+    def _write(self, batch: Sequence[Write]) -> None:
+        self._store.put_all(batch)
+        with self._lock:
             self._written += len(batch)
-            trim = self._written >= _TRIM_EVERY
-            if trim:
-                self._written = 0
-        if batch:
-            self._store.put_all(batch)
-        if trim:
-            for space in (DECISIONS, FEEDBACK):
-                self._store.trim(space, self._keep)
-            self._store.trim(ATTEMPTS, 2 * self._keep)
+            if self._written < _TRIM_EVERY:
+                return
+            self._written = 0
+        for space in (DECISIONS, FEEDBACK):
+            self._store.trim(space, self._keep)
+        self._store.trim(ATTEMPTS, 2 * self._keep)
 
 
 def decision_row(decision: RoutingDecision) -> dict[str, Any]:
     """What is kept of a decision: who was considered with what probability, nothing of what was said."""
     arms = decision.arms
-    candidates = "\n".join(arms.keys)
-    likely = sorted(zip(arms.keys, decision.probabilities, strict=True), key=lambda pair: -pair[1])
+    likely = heapq.nlargest(_CANDIDATES_KEPT, zip(decision.probabilities, arms.keys, strict=True))
     request = decision.request
     return {
         "at": decision.at,
@@ -103,14 +111,22 @@ def decision_row(decision: RoutingDecision) -> dict[str, Any]:
         "policy": decision.policy,
         "override": decision.override,
         "registry": decision.registry_version,
-        "candidates": sha256(candidates.encode()).hexdigest()[:16],
-        "probabilities": dict(likely[:_CANDIDATES_KEPT]),
+        "candidates": _candidates(arms),
+        "probabilities": {key: probability for probability, key in likely},
         "pool": request.model,
         "needs": sorted(decision.question.needs),
         "input_bound": decision.question.size.upper,
         "max_output_tokens": request.max_output_tokens,
         "tenant": request.tenant,
     }
+
+
+def _candidates(arms: Arms) -> str:
+    """A hash of who could be chosen, worked out once per set of models."""
+    known = arms.memo.get("candidates")
+    if known is None:
+        known = arms.memo["candidates"] = sha256("\n".join(arms.keys).encode()).hexdigest()[:16]
+    return str(known)
 
 
 def attempt_row(record: AttemptRecord, cost: float | None) -> dict[str, Any]:

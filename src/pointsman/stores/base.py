@@ -17,7 +17,13 @@ class Write(NamedTuple):
 
 
 class Store(Protocol):
-    """JSON values by (space, key). Every method may raise `StoreError`, and nothing else of its own."""
+    """JSON values by (space, key). Every method may raise `StoreError`, and nothing else of its own.
+
+    Attributes:
+        shared: whether other processes may read it.
+    """
+
+    shared: bool
 
     def get(self, space: str, key: str) -> Json | None:
         """The value, or None."""

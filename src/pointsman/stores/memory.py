@@ -13,6 +13,8 @@ from pointsman.stores.base import Json, Write
 class MemoryStore:
     """Spaces as dictionaries. Values are kept as JSON text, so that what is read was never somebody's live object."""
 
+    shared = False
+
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._spaces: dict[str, dict[str, str]] = {}

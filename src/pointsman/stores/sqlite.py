@@ -35,6 +35,8 @@ class SQLiteStore:
         busy_timeout: seconds to wait for another process's write.
     """
 
+    shared = True
+
     def __init__(self, path: str | Path, *, busy_timeout: float = 1.0) -> None:
         self.path = str(path)
         self._busy_timeout = busy_timeout
