@@ -69,7 +69,7 @@ def load_config(path: str | Path) -> tuple[ModelRegistry, Settings]:
         CatalogError: E4003, E4005 or E4006, located; `.problems` lists everything wrong with the router's sections.
     """
     catalogue = read_catalogue(path)
-    registry = ModelRegistry.load(path)
+    registry = ModelRegistry.from_catalogue(catalogue)
     return registry, read_settings(catalogue.sections, str(path))
 
 

@@ -66,8 +66,13 @@ class ModelRegistry:
         Raises:
             CatalogError: E4005, E4003 or E4006, with file, line and column; `.problems` lists everything wrong.
         """
+        return cls.from_catalogue(read_catalogue(path))
+
+    @classmethod
+    def from_catalogue(cls, catalogue: Catalogue) -> ModelRegistry:
+        """Register what a catalogue that was read already declares and includes; see `load`."""
         registry = cls()
-        registry._add_file(read_catalogue(path))
+        registry._add_file(catalogue)
         return registry
 
     @classmethod

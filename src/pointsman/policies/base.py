@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
-from pointsman.catalog.prices import call_cost
+from pointsman.catalog.prices import TOKENS_PER_PRICE, call_cost
 from pointsman.catalog.spec import ModelSpec
 from pointsman.snapshot import Arms
 from pointsman.types import Request
@@ -37,6 +37,25 @@ class Context:
     def expected_cost(self, spec: ModelSpec) -> float | None:
         """USD for a call of this size, or None where the price is not known."""
         return call_cost(spec, self.input_tokens, self.output_tokens).total
+
+    def expected_costs(self, arms: Arms) -> list[float | None]:
+        """`expected_cost` of every arm; prices are gathered once per set of models."""
+        prices = arms.memo.get("prices")
+        if prices is None:
+            prices = arms.memo["prices"] = [_flat_prices(spec) for spec in arms]
+        tokens_in, tokens_out = self.input_tokens, self.output_tokens
+        return [
+            each[0] * tokens_in + each[1] * tokens_out if each is not None else self.expected_cost(arms[at])
+            for at, each in enumerate(prices)
+        ]
+
+
+def _flat_prices(spec: ModelSpec) -> tuple[float, float] | None:
+    """USD per input and output token, where no threshold changes them and both are known."""
+    price_in, price_out = spec.cost_per_1m_input_tokens, spec.cost_per_1m_output_tokens
+    if price_in is None or price_out is None or spec.long_context_threshold is not None:
+        return None
+    return price_in / TOKENS_PER_PRICE, price_out / TOKENS_PER_PRICE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

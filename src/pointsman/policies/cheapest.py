@@ -16,7 +16,7 @@ class CheapestPolicy(BasePolicy):
 
     def probabilities(self, arms: Arms, context: Context) -> Sequence[float]:
         """All to the cheapest; evenly among equals."""
-        costs = [math.inf if (cost := context.expected_cost(spec)) is None else cost for spec in arms]
+        costs = [math.inf if cost is None else cost for cost in context.expected_costs(arms)]
         context.scores = [-cost for cost in costs]
         least = min(costs)
         return one_hot(len(arms), (at for at, cost in enumerate(costs) if cost == least))

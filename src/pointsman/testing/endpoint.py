@@ -140,7 +140,7 @@ class Endpoint:
             return _refusal(413, "Request exceeds the maximum allowed number of bytes.", "request_too_large")
         if call.body is None:
             return _refusal(400, "We could not parse the JSON body of your request.", None)
-        if call.body.get("model") != self.model.name:
+        if call.body.get("model") not in (self.model.name, *self.model.aliases):
             return self._model_missing(call.body.get("model"))
         try:
             validate(call.request.path, call.body)

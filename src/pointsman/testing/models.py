@@ -29,6 +29,7 @@ class ServedModel:
         requires_key: The bearer token that is expected; None takes every request.
         rate_limit_rpm: Requests per 60 seconds; beyond it 429 with Retry-After. None sends no x-ratelimit headers.
         rate_limit_tpm: Tokens (of prompts) per 60 seconds, likewise.
+        aliases: Other ids it answers to, as one address that serves several models.
     """
 
     name: str
@@ -44,6 +45,7 @@ class ServedModel:
     requires_key: str | None = field(default=None, repr=False)
     rate_limit_rpm: int | None = None
     rate_limit_tpm: int | None = None
+    aliases: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for what, value in (("quality", self.quality), *self.skills.items()):
