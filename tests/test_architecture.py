@@ -11,13 +11,15 @@ SOURCE = Path(__file__).parents[1] / "src" / "pointsman"
 
 # Bottom first. A module may import its own layer and those below it. The longest matching name counts.
 LAYERS: list[tuple[str, ...]] = [
-    ("_version", "errors", "types"),
+    ("_version", "errors", "html", "types"),
     ("catalog", "faults"),
     (
         "breaker",
         "calls",
         "eligibility",
+        "lifecycle",
         "membership",
+        "overview",
         "question",
         "requirements",
         "sizing",
@@ -126,4 +128,6 @@ def test_a_file_is_small_and_says_what_it_is(path: Path) -> None:
     ids=lambda path: name_of(path) or "pointsman",
 )
 def test_only_the_doors_import_heavy_packages_at_their_top(path: Path) -> None:
-    assert not top_level_packages(path) & HEAVY
+    # Learners may need numpy; the policies' front door loads them only when one is asked for.
+    allowed = {"numpy"} if name_of(path).startswith("policies.") else set()
+    assert not top_level_packages(path) & (HEAVY - allowed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Any
 
 from pointsman.catalog.spec import ModelSpec
@@ -99,8 +100,12 @@ def chunk_text(chunk: Any) -> str:
 def _litellm() -> Any:
     # Without this LiteLLM fetches its price map from the network when it is imported; the user may say otherwise.
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    ours = "litellm" not in sys.modules
     try:
         import litellm  # noqa: PLC0415  several seconds, and only needed for this
     except ImportError:
         raise MissingDependencyError("litellm") from None
+    if ours:
+        # Failures are failed over; advice on each of them on stdout helps nobody. A user's own import keeps its ways.
+        litellm.suppress_debug_info = True
     return litellm

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pointsman.catalog.parameters import Dialect, OnUnsupported, is_supported, translate
 from pointsman.catalog.spec import ModelSpec
 from pointsman.eligibility import excluded
+from pointsman.html import table
 from pointsman.question import Exclusion, Question
 
 if TYPE_CHECKING:
@@ -184,6 +185,19 @@ class RoutingDecision:
         lines += [f"  note        {note}" for note in self.notes]
         lines.append(f"  registry    {self.registry_version}")
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        """The explanation as a table, for notebooks."""
+        rows: list[tuple[object, ...]] = []
+        for at, spec in enumerate(self.specs):
+            position = self.arms.positions.get(spec.key)
+            probability = None if position is None else self.probabilities[position]
+            score = None if position is None or self.scores is None else self.scores[position]
+            why = "serves" if at == 0 else f"fallback {at}" if position is not None else f"fallback {at}, behind"
+            rows.append((spec.key, why, probability, score))
+        rows += [(key, f"{each.check}: {each.reason}", None, None) for key, each in self.excluded.items()]
+        note = f"decision {self.id}, policy {self.policy}, registry {self.registry_version}"
+        return table(f"{self.model} serves", ("model", "why", "probability", "score"), rows, note)
 
     def _candidates(self) -> list[str]:
         lines = []

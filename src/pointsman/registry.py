@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
+from pointsman import overview
 from pointsman.catalog import capabilities as tree
 from pointsman.catalog import parameters as parameter_rules
 from pointsman.catalog.files import Catalogue, builtin_names, read_builtin, read_catalogue
@@ -25,6 +26,7 @@ from pointsman.errors import (
     InvalidModelError,
     ModelNotFoundError,
 )
+from pointsman.lifecycle import last_replacement
 from pointsman.membership import pool_mask
 from pointsman.snapshot import Snapshot, set_bits
 
@@ -219,6 +221,10 @@ class ModelRegistry:
     def __repr__(self) -> str:
         return f"ModelRegistry({len(self)} models, version {self.version})"
 
+    def _repr_html_(self) -> str:
+        """The models as a table, for notebooks; the first fifty of many."""
+        return overview.html(self._snapshot)
+
     def get_model(self, name: str, provider: str | None = None) -> ModelSpec:
         """Look up a key, a bare name or an alias.
 
@@ -296,20 +302,17 @@ class ModelRegistry:
 
     def list_providers(self) -> list[str]:
         """Providers that have a model."""
-        return self._named("provider:")
+        return overview.named(self._snapshot, "provider")
 
     def list_capabilities(self) -> list[str]:
         """Nodes of the capability tree that some model serves."""
-        return self._named("cap:")
+        return overview.named(self._snapshot, "cap")
 
     def pools_of(self, name: str) -> list[str]:
         """Names of the pools this model is in."""
         snapshot = self._snapshot
         flag = 1 << snapshot.bits[self.get_model(name).key]
         return sorted(pool for pool in snapshot.pools if pool_mask(snapshot, pool) & flag)
-
-    def _named(self, prefix: str) -> list[str]:
-        return sorted(fact.removeprefix(prefix) for fact in self._snapshot.masks if fact.startswith(prefix))
 
     @staticmethod
     def _specs(snapshot: Snapshot, mask: int) -> list[ModelSpec]:
@@ -348,34 +351,8 @@ class ModelRegistry:
 
     def migrate(self, name: str, *, as_of: date | None = None) -> str:
         """Name of the last replacement in the chain of models that are deprecated as of a day (today unless given)."""
-        day = as_of or datetime.now(UTC).date()
-        seen: list[str] = []
-        spec = self.get_model(name)
-        while spec.replacement is not None and _is_due(spec, day):
-            if spec.key in seen:
-                raise InvalidModelError(f"replacements go in a circle: {' -> '.join(seen)}", field="replacement")
-            seen.append(spec.key)
-            successor = self.find_model(spec.replacement, spec.provider) or self.find_model(spec.replacement)
-            if successor is None:
-                return spec.replacement
-            spec = successor
-        return spec.name
+        return last_replacement(self.get_model(name), self.find_model, as_of or datetime.now(UTC).date()).name
 
     def stats(self) -> dict[str, Any]:
         """Totals: models, active ones, providers, capabilities, models per provider."""
-        snapshot = self._snapshot
-        return {
-            "total_models": len(snapshot.bits),
-            "active_models": snapshot.mask("status:active").bit_count(),
-            "providers": len(self.list_providers()),
-            "capabilities": len(self.list_capabilities()),
-            "provider_breakdown": {
-                each: snapshot.mask(f"provider:{each}").bit_count() for each in self.list_providers()
-            },
-        }
-
-
-def _is_due(spec: ModelSpec, day: date) -> bool:
-    if spec.deprecation_date is not None:
-        return spec.deprecation_date <= day
-    return spec.status in ("deprecated", "disabled")
+        return overview.stats(self._snapshot)
