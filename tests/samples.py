@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from pointsman import ModelSpec
+
+# `make test-all` turns every screw further: more rounds of what is checked a few times in `make test`.
+LONG = os.environ.get("POINTSMAN_LONG") == "1"
 
 
 def make_spec(name: str = "m", **fields: Any) -> ModelSpec:

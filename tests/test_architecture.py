@@ -11,13 +11,15 @@ SOURCE = Path(__file__).parents[1] / "src" / "pointsman"
 
 # Bottom first. A module may import its own layer and those below it. The longest matching name counts.
 LAYERS: list[tuple[str, ...]] = [
-    ("_version", "errors", "html", "types"),
+    ("_version", "errors", "events", "html", "types"),
     ("catalog", "faults"),
     (
+        "assembly",
         "breaker",
         "calls",
         "eligibility",
         "lifecycle",
+        "lookup",
         "membership",
         "overview",
         "question",
@@ -25,6 +27,7 @@ LAYERS: list[tuple[str, ...]] = [
         "sizing",
         "features",
         "health",
+        "history",
         "policies",
         "readings",
         "registry",
@@ -33,14 +36,18 @@ LAYERS: list[tuple[str, ...]] = [
         "tokens",
     ),
     ("chooser", "decision"),
-    ("caller", "drivers", "failover", "gate", "learning", "ledger", "monitor", "steps", "streams"),
+    ("caller", "drivers", "failover", "gate", "learning", "ledger", "monitor", "steps", "streams", "watch"),
     ("config", "router"),
     ("langchain", "litellm", "testing"),
     ("cli", "demo", "__main__"),
 ]
 MOST_LINES = 400
 HEAVY = {"litellm", "langchain", "langchain_core", "langchain_openai", "numpy", "httpx", "rich", "click"}
-MAY_BE_HEAVY = ("langchain", "litellm", "cli", "demo")
+# The learners are loaded only when they are asked for, see `policies.names`.
+LEARNERS = tuple(
+    f"policies.{name}" for name in ("adaptive", "candidates", "evidence", "pacing", "posterior", "thompson")
+)
+MAY_BE_HEAVY = ("langchain", "litellm", "cli", "demo", *LEARNERS)
 
 MODULES = sorted(SOURCE.rglob("*.py"))
 

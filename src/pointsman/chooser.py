@@ -89,6 +89,8 @@ class Chooser:
         choice = self._choice_for(request, snapshot)
         context = self._context(question)
         probabilities = choice.policy.probabilities(arms, context)
+        if override == "none" and context.override is not None:
+            override = context.override
         stuck = self._session_position(request, arms)
         if stuck is not None:
             override = "sticky"
@@ -105,6 +107,7 @@ class Chooser:
             override=override,
             behind=[snapshot.arms(tier) for tier in tiers[1:]],
             scores=context.scores,
+            memo=context.memo,
         )
 
     def learn(self, lesson: Lesson, pool: str | None = None) -> None:

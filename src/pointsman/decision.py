@@ -29,9 +29,10 @@ class RoutingDecision:
         model: key of the model that serves.
         probability: with which the policy's distribution drew it, exactly.
         policy: name of the policy.
-        override: `none`, or what bent the distribution before the draw: `sticky`, `last_resort`.
+        override: `none`, or what bent the distribution before the draw: `sticky`, `last_resort`, `nursery`.
         registry_version: hash of what was registered.
         request: what was asked.
+        memo: what the policy wants to be told again when an outcome or a score comes.
     """
 
     __slots__ = (
@@ -40,6 +41,7 @@ class RoutingDecision:
         "at",
         "behind",
         "id",
+        "memo",
         "notes",
         "override",
         "policy",
@@ -64,6 +66,7 @@ class RoutingDecision:
         behind: Sequence[Arms],
         scores: Sequence[float] | None,
         notes: Sequence[str] = (),
+        memo: Any = None,
     ) -> None:
         self.id = decision_id
         self.at = at
@@ -77,6 +80,7 @@ class RoutingDecision:
         self.behind = behind
         self.scores = scores
         self.notes = notes
+        self.memo = memo
         self._fallbacks: tuple[ModelSpec, ...] | None = None
 
     @property

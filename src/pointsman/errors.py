@@ -9,6 +9,7 @@
     ├── ModelNotFoundError        E4001  no such model (name, nearest); also a LookupError
     ├── AmbiguousModelError       E4002  a bare name means several deployments (keys)
     ├── DuplicateModelError       E4004  the key is registered already
+    ├── UnknownVersionError       E4007  no such version of the registry is kept; also a LookupError
     ├── InvalidRequestError       E4103  a request that no model could serve as it is written
     ├── InvalidParametersError    E4104  parameters that the model refuses (issues)
     ├── NoEligibleModelsError     E4101  nothing can serve the request (stage, excluded)
@@ -30,7 +31,7 @@ Exceptions of providers are re-raised as they came or sit inside `AllModelsFaile
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 
@@ -129,6 +130,17 @@ class DuplicateModelError(PointsmanError, ValueError):
     def __init__(self, key: str) -> None:
         super().__init__(f"model {key!r} is already registered", hint="pass replace=True to replace it")
         self.key = key
+
+
+class UnknownVersionError(PointsmanError, LookupError):
+    """No version of this name is kept; `known` lists the newest."""
+
+    code = "E4007"
+
+    def __init__(self, version: str, known: Iterable[str]) -> None:
+        newest = list(known)[-5:]
+        super().__init__(f"version {version!r} is not kept", hint=f"the newest are {', '.join(newest)}")
+        self.version = version
 
 
 class InvalidRequestError(PointsmanError, ValueError):

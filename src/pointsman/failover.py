@@ -100,17 +100,13 @@ class _Run:
     def _candidates(self) -> Iterator[tuple[ModelSpec, bool]]:
         """The plan, models whose one probe is taken postponed to its end; each with whether it is the last."""
         postponed: list[ModelSpec] = []
-        plan: Iterator[ModelSpec] = self._plan()
-        current = next(plan, None)
-        while current is not None:
-            following = None
-            if self._shared.health.admit(current):
-                following = next(plan, None)
-                yield current, following is None and not postponed
+        left = len(self._decision.arms) + sum(map(len, self._decision.behind))
+        for spec in self._plan():
+            left -= 1
+            if self._shared.health.admit(spec):
+                yield spec, left == 0 and not postponed
             else:
-                postponed.append(current)
-                following = next(plan, None)
-            current = following
+                postponed.append(spec)
         for at, spec in enumerate(postponed, start=1):
             yield spec, at == len(postponed)
 

@@ -95,9 +95,12 @@ class Learning:
             reward=success if fault is None else fault.rule.reward,
             quality=outcome.score,
             cost=cost,
+            input_tokens=outcome.input_tokens,
+            output_tokens=outcome.output_tokens,
             seconds=outcome.seconds,
             probability=0.0 if position is None else decision.probabilities[position],
             request=decision.request,
+            memo=decision.memo,
         )
 
     # -- scores
@@ -113,6 +116,7 @@ class Learning:
                 "arm": decision.spec.arm,
                 "model": decision.model,
                 "probability": decision.probability,
+                "memo": decision.memo,
             }
             request, pool = decision.request, decision.request.model
         else:
@@ -130,6 +134,7 @@ class Learning:
             quality=float(score),
             probability=facts["probability"],
             request=request,
+            memo=facts.get("memo"),
             counted=counted,
         )
         self._teach(lesson, pool)

@@ -118,6 +118,7 @@ def decision_row(decision: RoutingDecision) -> dict[str, Any]:
         "input_bound": decision.question.size.upper,
         "max_output_tokens": request.max_output_tokens,
         "tenant": request.tenant,
+        "memo": decision.memo,
     }
 
 

@@ -4,56 +4,48 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pointsman import overview
+from pointsman import lookup, overview
+from pointsman.assembly import Origin, resolved, with_catalogue, with_file
 from pointsman.catalog import capabilities as tree
 from pointsman.catalog import parameters as parameter_rules
+from pointsman.catalog.difference import CatalogDiff, compare
 from pointsman.catalog.files import Catalogue, builtin_names, read_builtin, read_catalogue
-from pointsman.catalog.inheritance import with_base
-from pointsman.catalog.loader import locate
 from pointsman.catalog.parameters import Dialect, OnUnsupported, ParameterIssue
 from pointsman.catalog.prices import Cost, call_cost
-from pointsman.catalog.spec import KNOWN_PROVIDERS, ModelSpec, Status, split_key
-from pointsman.errors import (
-    AmbiguousModelError,
-    CatalogError,
-    DuplicateModelError,
-    InvalidModelError,
-    ModelNotFoundError,
-)
+from pointsman.catalog.spec import ModelSpec, Status
+from pointsman.errors import CatalogError, DuplicateModelError
+from pointsman.events import RegistryEvent
+from pointsman.history import MANUAL, OVERLAYS, History, Version, changes_between, dump, specs_of, stored_models
 from pointsman.lifecycle import last_replacement
 from pointsman.membership import pool_mask
-from pointsman.snapshot import Snapshot, set_bits
+from pointsman.snapshot import Snapshot
+from pointsman.stores.base import Store, Write
+from pointsman.types import Clock, SystemClock
 
-Origin = Literal["manual", "file", "discovery", "builtin"]
 # The catalogue of facts as of 2024, for systems that were built on them; never part of "everything".
 _DATED = "legacy"
-_PRECEDENCE: dict[str, int] = {"manual": 0, "file": 1, "discovery": 2, "builtin": 2}
-
-
-@dataclass(frozen=True, slots=True)
-class RegistryEvent:
-    """What changed: `kind` is `registered`, `removed`, `changed` or `reloaded`; `key` names the model, if it was one."""
-
-    kind: Literal["registered", "removed", "changed", "reloaded"]
-    key: str | None = None
 
 
 class ModelRegistry:
     """All models that are known now, with their pools.
 
     Safe to share between threads and tasks: a change swaps in a new snapshot, whoever reads keeps the one it has.
+    Precedence is: registered by hand, then the file, then discovered and built in. With a store attached,
+    registrations by hand and changes of status persist at once, and every version can be rolled back to.
     """
 
-    def __init__(self, models: Iterable[ModelSpec] = ()) -> None:
+    def __init__(self, models: Iterable[ModelSpec] = (), *, clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
         self._lock = threading.RLock()
         self._snapshot = Snapshot()
         self._listeners: list[Callable[[RegistryEvent], None]] = []
+        self._history = History()
+        self._store: Store | None = None
+        self._overlays: dict[str, dict[str, Any]] = {}
         self.sections: Mapping[str, Any] = {}
         self.path: str | None = None
         for spec in models:
@@ -62,19 +54,22 @@ class ModelRegistry:
     # -- where models come from
 
     @classmethod
-    def load(cls, path: str | Path) -> ModelRegistry:
+    def load(cls, path: str | Path, store: Store | None = None) -> ModelRegistry:
         """Read a YAML or JSON file: its models, its pools, and the built-in catalogues it includes.
 
         Raises:
             CatalogError: E4005, E4003 or E4006, with file, line and column; `.problems` lists everything wrong.
         """
-        return cls.from_catalogue(read_catalogue(path))
+        registry = cls.from_catalogue(read_catalogue(path))
+        if store is not None:
+            registry.attach(store)
+        return registry
 
     @classmethod
     def from_catalogue(cls, catalogue: Catalogue) -> ModelRegistry:
         """Register what a catalogue that was read already declares and includes; see `load`."""
         registry = cls()
-        registry._add_file(catalogue)
+        registry._take(catalogue, with_file(registry._snapshot, catalogue))
         return registry
 
     @classmethod
@@ -82,116 +77,187 @@ class ModelRegistry:
         """Start from catalogues that ship with the package; without a name, from all that state current facts."""
         registry = cls()
         for name in names or [each for each in builtin_names() if each != _DATED]:
-            registry._add_catalogue(read_builtin(name), "builtin")
+            registry._snapshot = with_catalogue(registry._snapshot, read_builtin(name), "builtin")
         return registry
 
     def load_default_models(self) -> None:
         """Add the models for local development (Ollama's)."""
-        self._add_catalogue(read_builtin("ollama"), "builtin")
+        with self._lock:
+            after = with_catalogue(self._snapshot, read_builtin("ollama"), "builtin")
+            self._change(after, "default models", RegistryEvent("reloaded"))
 
-    def _add_file(self, catalogue: Catalogue) -> None:
-        for name in catalogue.include:
-            self._add_catalogue(read_builtin(name), "builtin")
-        self._add_catalogue(catalogue, "file")
+    def _take(self, catalogue: Catalogue, snapshot: Snapshot) -> None:
         self.sections = catalogue.sections
         self.path = catalogue.path
+        self._change(snapshot, f"reloaded {Path(catalogue.path or '').name}", RegistryEvent("reloaded"))
 
-    def _add_catalogue(self, catalogue: Catalogue, origin: Origin) -> None:
+    def reload(self) -> CatalogDiff:
+        """Read the file again and swap in what it says now; what was registered by hand stays.
+
+        Raises:
+            CatalogError: the file is broken; the last good version stays, and a `reload_failed` event says so.
+        """
         with self._lock:
-            declared = {
-                **{spec.name: spec for spec in catalogue.models},
-                **{spec.key: spec for spec in catalogue.models},
-            }
-            resolved = []
-            for number, spec in enumerate(catalogue.models):
+            before = self._snapshot
+            if self.path is not None:
                 try:
-                    resolved.append((self._with_base(spec, declared), origin))
-                except InvalidModelError as error:
-                    error.path = catalogue.path
-                    error.line, error.column = locate(catalogue.sections, ("models", number, error.field or "name"))
+                    catalogue = read_catalogue(self.path)
+                    kept = [(spec, "manual") for spec in self._of_origin("manual")]
+                    fresh = with_file(Snapshot().with_models(kept), catalogue)
+                except CatalogError as error:
+                    self._tell(RegistryEvent("reload_failed", error=error))
                     raise
-            self._check_pools(catalogue, self._snapshot.with_models(resolved))
-            self._snapshot = self._snapshot.with_models(resolved).with_pools(catalogue.pools)
-        self._tell(RegistryEvent("reloaded"))
-
-    @staticmethod
-    def _check_pools(catalogue: Catalogue, snapshot: Snapshot) -> None:
-        for name, pool in catalogue.pools.items():
-            for number, model in enumerate(pool.models or ()):
-                if not snapshot.mask_of([model]):
-                    line, column = locate(catalogue.sections, ("pools", name, "models", number))
-                    near = get_close_matches(model, [*snapshot.names, *snapshot.bits], n=1)
-                    raise CatalogError(
-                        f"pool {name!r} lists {model!r}, which is not registered",
-                        hint=f"did you mean {near[0]!r}?" if near else "declare it under `models:` or `include:` it",
-                        path=catalogue.path,
-                        line=line,
-                        column=column,
-                    )
-
-    def _with_base(self, spec: ModelSpec, declared: Mapping[str, ModelSpec]) -> ModelSpec:
-        """Inherit from a model declared beside this one, else from a registered one."""
-        if spec.base is None:
-            return spec
-
-        def find(name: str) -> ModelSpec | None:
-            beside = declared.get(name)
-            return self.find_model(name) if beside is None or beside is spec else beside
-
-        return with_base(spec, find, lambda: [*declared, *self._snapshot.names, *self._snapshot.bits])
+                self._take(catalogue, self._with_overlays(fresh))
+            return compare(specs_of(before), self)
 
     # -- changes
 
-    def register_model(self, spec: ModelSpec | Mapping[str, Any], *, replace: bool = False) -> ModelSpec:
+    def register_model(
+        self, spec: ModelSpec | Mapping[str, Any], *, replace: bool = False, origin: Origin = "manual"
+    ) -> ModelSpec:
         """Add a model and return it as stored (with what it inherits from its base).
 
         Raises:
             DuplicateModelError: E4004, unless `replace`.
             InvalidModelError: E4003.
+            StoreError: E4301, if it could not be persisted; it is not registered then.
         """
         given = spec if isinstance(spec, ModelSpec) else ModelSpec(**spec)
         with self._lock:
             if given.key in self._snapshot.bits and not replace:
                 raise DuplicateModelError(given.key)
-            stored = self._with_base(given, {})
-            self._snapshot = self._snapshot.with_model(stored, "manual")
-        self._tell(RegistryEvent("registered", stored.key))
+            stored = resolved(given, self._snapshot)
+            also = [Write(MANUAL, stored.key, dump(given))] if origin == "manual" else []
+            after = self._snapshot.with_model(stored, origin)
+            self._change(after, f"registered {stored.key}", RegistryEvent("registered", stored.key), also)
         return stored
 
-    def replace_models(self, models: Iterable[ModelSpec], *, remove: Iterable[str] = ()) -> None:
-        """Add or replace many models and remove others by key, in one step that readers see whole."""
-        with self._lock:
-            gone = [key for key in remove if key in self._snapshot.bits]
-            self._snapshot = self._snapshot.with_models(((spec, "manual") for spec in models), without=gone)
-        self._tell(RegistryEvent("reloaded"))
-
     def unregister_model(self, name: str, provider: str | None = None) -> ModelSpec:
-        """Remove a model and return what it was.
+        """Remove a model and return what it was. One that a file declares comes back with the next reload.
 
         Raises:
             ModelNotFoundError: E4001.
         """
         with self._lock:
             spec = self.get_model(name, provider)
-            self._snapshot = self._snapshot.without_model(spec.key)
-        self._tell(RegistryEvent("removed", spec.key))
+            also = [Write(MANUAL, spec.key, None)] if self._snapshot.origins[spec.key] == "manual" else []
+            after = self._snapshot.without_model(spec.key)
+            self._change(after, f"removed {spec.key}", RegistryEvent("removed", spec.key), also)
         return spec
 
+    def replace_models(self, models: Iterable[ModelSpec], *, remove: Iterable[str] = ()) -> None:
+        """Take in many models that a host serves, and drop others by key, in one step; kept in memory alone."""
+        with self._lock:
+            gone = [key for key in remove if key in self._snapshot.bits]
+            after = self._snapshot.with_models(((spec, "discovery") for spec in models), without=gone)
+            self._change(after, "took in what a host serves", RegistryEvent("changed"))
+
     def update_model_status(self, name: str, status: Status, *, reason: str | None = None) -> ModelSpec:
-        """Set a model's status, with a reason and today as since when."""
+        """Set a model's status, with a reason and today as since when; it outlives a reload of the file.
+
+        The file wins again as soon as it changes that model's status itself; an `overlay_dropped` event says so.
+        """
         with self._lock:
             spec = self.get_model(name)
-            today = datetime.now(UTC).date()
-            changes = {"status": status, "status_reason": reason, "status_since": today}
-            changed = ModelSpec(**{**spec.model_dump(exclude_unset=True), **changes})
-            self._snapshot = self._snapshot.with_model(changed, self._snapshot.origins[spec.key])
-        self._tell(RegistryEvent("changed", spec.key))
+            since = datetime.fromtimestamp(self._clock.time(), UTC).date()
+            over = self._overlays.get(spec.key, {"over": spec.status})["over"]
+            overlay = {"status": status, "reason": reason, "since": since.isoformat(), "over": over}
+            changed = _overlaid(spec, overlay)
+            after = self._snapshot.with_model(changed, self._snapshot.origins[spec.key])
+            event = RegistryEvent("changed", spec.key)
+            self._change(after, f"{spec.key} is {status}", event, [Write(OVERLAYS, spec.key, overlay)])
+            self._overlays[spec.key] = overlay
         return changed
+
+    def rollback(self, version: str) -> CatalogDiff:
+        """Go back to the models of a version that was kept; the start of its hash is enough.
+
+        Raises:
+            UnknownVersionError: E4007.
+        """
+        with self._lock:
+            before = self._snapshot
+            target = Snapshot().with_models(self._history.models_of(version)).with_pools(before.pools)
+            event = RegistryEvent("rolled_back")
+            self._change(target, f"rolled back to {version}", event, self._manual_writes(target))
+            return compare(specs_of(before), self)
 
     def subscribe(self, callback: Callable[[RegistryEvent], None]) -> Callable[[], None]:
         """Call back after every change; returns what ends the subscription."""
         self._listeners.append(callback)
         return lambda: self._listeners.remove(callback)
+
+    # -- versions and the store
+
+    def attach(self, store: Store) -> None:
+        """Persist in a store from here on, and take over what was registered by hand and changed there before.
+
+        Raises:
+            StoreError: E4301.
+        """
+        with self._lock:
+            self._store = store
+            self._history.attach(store)
+            self._overlays = {key: row for key, row in store.items(OVERLAYS) if row is not None}
+            after = self._snapshot.with_models((spec, "manual") for spec in stored_models(store))
+            own = [spec for spec in self._of_origin("manual") if store.get(MANUAL, spec.key) is None]
+            writes = [Write(MANUAL, spec.key, dump(spec)) for spec in own]
+            self._change(self._with_overlays(after), "attached a store", RegistryEvent("reloaded"), writes)
+
+    @property
+    def attached(self) -> bool:
+        """Whether a store keeps what is registered by hand."""
+        return self._store is not None
+
+    @property
+    def version(self) -> str:
+        """A hash of everything registered."""
+        return self._snapshot.version
+
+    def history(self) -> list[Version]:
+        """The versions that are kept, oldest first."""
+        return self._history.versions
+
+    def diff(self, other: ModelRegistry | str) -> CatalogDiff:
+        """What would change from here to another registry, or to a version that was kept."""
+        if isinstance(other, str):
+            return compare(self, [spec for spec, _ in self._history.models_of(other)])
+        return compare(self, other)
+
+    def _change(self, after: Snapshot, reason: str, event: RegistryEvent, also: Iterable[Write] = ()) -> None:
+        """The one way a snapshot is swapped: kept first, then visible, then told."""
+        before = self._snapshot
+        if after.version != before.version or not self._history.versions:
+            changes = {} if self._store is None else changes_between(before, after)
+            self._history.record(after, self._clock.time(), reason, changes, also if self._store is not None else ())
+        elif self._store is not None and (writes := list(also)):
+            self._store.put_all(writes)
+        self._snapshot = after
+        self._tell(event)
+
+    def _with_overlays(self, snapshot: Snapshot) -> Snapshot:
+        """Changes of status over what a file says, unless the file has changed its mind since."""
+        for key, overlay in list(self._overlays.items()):
+            spec = snapshot.get(key)
+            if spec is None:
+                continue
+            if spec.status in (overlay["over"], overlay["status"]):
+                snapshot = snapshot.with_model(_overlaid(spec, overlay), snapshot.origins[key])
+            else:
+                del self._overlays[key]
+                if self._store is not None:
+                    self._store.put(OVERLAYS, key, None)
+                self._tell(RegistryEvent("overlay_dropped", key))
+        return snapshot
+
+    def _manual_writes(self, after: Snapshot) -> list[Write]:
+        gone = {spec.key for spec in self._of_origin("manual")} - after.bits.keys()
+        kept = [spec for _, spec in after.numbered() if after.origins[spec.key] == "manual"]
+        return [Write(MANUAL, key, None) for key in gone] + [Write(MANUAL, spec.key, dump(spec)) for spec in kept]
+
+    def _of_origin(self, origin: Origin) -> list[ModelSpec]:
+        snapshot = self._snapshot
+        return [spec for _, spec in snapshot.numbered() if snapshot.origins[spec.key] == origin]
 
     def _tell(self, event: RegistryEvent) -> None:
         for listener in tuple(self._listeners):
@@ -203,11 +269,6 @@ class ModelRegistry:
     def snapshot(self) -> Snapshot:
         """What is registered at this moment; never changes once taken."""
         return self._snapshot
-
-    @property
-    def version(self) -> str:
-        """A hash of everything registered."""
-        return self._snapshot.version
 
     def __len__(self) -> int:
         return len(self._snapshot.bits)
@@ -232,33 +293,11 @@ class ModelRegistry:
             ModelNotFoundError: E4001, naming what looks alike.
             AmbiguousModelError: E4002, if several providers have it and none was registered by hand.
         """
-        spec = self._find(name, provider)
-        if spec is None:
-            known = [*self._snapshot.bits, *self._snapshot.names]
-            raise ModelNotFoundError(name, nearest=get_close_matches(name, known, n=3, cutoff=0.5))
-        return spec
+        return lookup.get(self._snapshot, name, provider)
 
     def find_model(self, name: str, provider: str | None = None) -> ModelSpec | None:
         """Look up a key, a bare name or an alias; None if it is not registered."""
-        return self._find(name, provider)
-
-    def _find(self, name: str, provider: str | None) -> ModelSpec | None:
-        snapshot = self._snapshot
-        bit = snapshot.bits.get(name if provider is None else f"{provider}:{name}")
-        if bit is not None:
-            return snapshot.specs[bit]
-        if provider is None:
-            provider, name = split_key(name, KNOWN_PROVIDERS)
-        candidates = [spec for bit in snapshot.names.get(name, ()) if (spec := snapshot.specs[bit]) is not None]
-        if provider is not None:
-            candidates = [spec for spec in candidates if spec.provider == provider]
-        if len(candidates) > 1:
-            best = min(_PRECEDENCE[snapshot.origins[spec.key]] for spec in candidates)
-            first = [spec for spec in candidates if _PRECEDENCE[snapshot.origins[spec.key]] == best]
-            if len(first) > 1:
-                raise AmbiguousModelError(name, sorted(spec.key for spec in first))
-            candidates = first
-        return candidates[0] if candidates else None
+        return lookup.find(self._snapshot, name, provider)
 
     def list_models(
         self,
@@ -277,7 +316,7 @@ class ModelRegistry:
                 mask &= snapshot.mask(f"{prefix}:{value}")
         if capability is not None:
             mask &= snapshot.mask(f"cap:{tree.canonical(capability)}")
-        return self._specs(snapshot, mask)
+        return list(snapshot.arms(mask))
 
     def get_models_by_capability(self, capability: str) -> list[ModelSpec]:
         """Models that declare this node of the capability tree or one below it."""
@@ -289,7 +328,7 @@ class ModelRegistry:
         mask = snapshot.live
         for capability in capabilities:
             mask &= snapshot.mask(f"cap:{tree.canonical(capability)}")
-        return self._specs(snapshot, mask)
+        return list(snapshot.arms(mask))
 
     def get_family_models(self, family: str) -> list[ModelSpec]:
         """Models of one family."""
@@ -298,7 +337,7 @@ class ModelRegistry:
     def get_available_models(self) -> list[ModelSpec]:
         """Models that are routable by their status: active, or deprecated but not gone."""
         snapshot = self._snapshot
-        return self._specs(snapshot, snapshot.mask("status:active") | snapshot.mask("status:deprecated"))
+        return list(snapshot.arms(snapshot.mask("status:active") | snapshot.mask("status:deprecated")))
 
     def list_providers(self) -> list[str]:
         """Providers that have a model."""
@@ -313,10 +352,6 @@ class ModelRegistry:
         snapshot = self._snapshot
         flag = 1 << snapshot.bits[self.get_model(name).key]
         return sorted(pool for pool in snapshot.pools if pool_mask(snapshot, pool) & flag)
-
-    @staticmethod
-    def _specs(snapshot: Snapshot, mask: int) -> list[ModelSpec]:
-        return [spec for bit in set_bits(mask) if (spec := snapshot.specs[bit]) is not None]
 
     # -- parameters, prices, lifecycle
 
@@ -356,3 +391,8 @@ class ModelRegistry:
     def stats(self) -> dict[str, Any]:
         """Totals: models, active ones, providers, capabilities, models per provider."""
         return overview.stats(self._snapshot)
+
+
+def _overlaid(spec: ModelSpec, overlay: Mapping[str, Any]) -> ModelSpec:
+    status = {"status": overlay["status"], "status_reason": overlay["reason"], "status_since": overlay["since"]}
+    return ModelSpec(**{**spec.model_dump(exclude_unset=True), **status})

@@ -29,6 +29,7 @@ from pointsman.stores.base import Store
 from pointsman.stores.urls import open_store
 from pointsman.streams import AsyncRoutedStream, RoutedStream
 from pointsman.types import Clock, Messages, Outcome, Request, SystemClock
+from pointsman.watch import FileWatch
 
 # Requirements as other registries spell them.
 _WISHES = {
@@ -47,12 +48,14 @@ class CallLimits(TypedDict, total=False):
         timeout: seconds per attempt, and between two chunks of a stream.
         max_cost: USD for everything.
         attempts: how many calls to models at most.
+        retries: how often a model is asked again when nothing else is left.
     """
 
     deadline: float | None
     timeout: float | None
     max_cost: float | None
     attempts: int | None
+    retries: int | None
 
 
 class Router:
@@ -84,6 +87,8 @@ class Router:
         self.registry = registry
         self.policy = make_policy(policy)
         self.store = open_store(store)
+        if self.store.shared and not registry.attached:
+            registry.attach(self.store)
         self.calls = calls or CallSettings()
         self.clock: Clock = clock or SystemClock()
         # Each part has a chance of its own, so that a cool-down's jitter does not move the next draw.
@@ -123,6 +128,10 @@ class Router:
         """Write what waits and close the store."""
         self._learning.flush()
         self.store.close()
+
+    def watch(self, interval: float = 2.0) -> FileWatch:
+        """Reload the registry when its file changes, looking every so many seconds; returns what stops it."""
+        return FileWatch(self.registry, interval).start()
 
     # -- choosing
 
@@ -164,7 +173,8 @@ class Router:
             self._health.failed(spec, fault)
         elif not outcome.cached:
             self._health.succeeded(spec, outcome.seconds)
-        number = decision.plan.index(spec.key) + 1 if spec.key in decision.plan else 0
+        plan = (decision.model,) if spec.key == decision.model else decision.plan  # ranking all of them costs
+        number = plan.index(spec.key) + 1 if spec.key in plan else 0
         self._learning.take_in(AttemptRecord(Attempt(decision, spec, number, None, "openai"), outcome, fault))
 
     def feedback(self, decision_id: str, score: float, *, source: str | None = None) -> None:
@@ -320,6 +330,12 @@ class Router:
     ) -> CallRecord:
         """Like `execute`, with a coroutine function."""
         return await drivers.arun(self._steps(decision, dialect, limits), call, self.clock, reader)
+
+    def steps(
+        self, decision: RoutingDecision, *, dialect: Dialect = "openai", **limits: Unpack[CallLimits]
+    ) -> drivers.Steps:
+        """A decision as the steps of failover, for hosts that make the calls themselves; see `pointsman.steps`."""
+        return self._steps(decision, dialect, limits)
 
     def _steps(self, decision: RoutingDecision, dialect: Dialect, limits: CallLimits) -> drivers.Steps:
         ledger = CallLedger(self.calls.with_changes(**limits), self.clock)

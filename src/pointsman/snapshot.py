@@ -136,6 +136,11 @@ class Snapshot:
         """A hash of everything registered, the same for the same content in any order."""
         return f"{self.fingerprint:032x}"[:16]
 
+    def get(self, key: str) -> ModelSpec | None:
+        """The model of a key."""
+        bit = self.bits.get(key)
+        return None if bit is None else self.specs[bit]
+
     def mask(self, fact: str) -> int:
         """Models of which the fact (`"cap:vision"`, `"provider:openai"`) holds."""
         return self.masks.get(fact, 0)
