@@ -14,6 +14,7 @@ LAYERS: list[tuple[str, ...]] = [
     ("_version", "errors", "events", "html", "types"),
     ("catalog", "faults"),
     (
+        "api_requirements",
         "assembly",
         "breaker",
         "calls",
@@ -21,6 +22,7 @@ LAYERS: list[tuple[str, ...]] = [
         "lifecycle",
         "lookup",
         "membership",
+        "overlays",
         "overview",
         "question",
         "requirements",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from bisect import bisect_right
@@ -16,6 +17,7 @@ from pointsman.decision import RoutingDecision
 from pointsman.eligibility import by_check, eligible, excluded, needs_of
 from pointsman.errors import ModelNotFoundError, NoEligibleModelsError, PromptTooLongError
 from pointsman.health import Health
+from pointsman.lifecycle import day_of, deprecation_note, fading, last_replacement
 from pointsman.policies.base import Context, Lesson, Policy
 from pointsman.policies.names import make_policy
 from pointsman.question import AUTO, Question, Rules
@@ -24,6 +26,8 @@ from pointsman.requirements import model_mask
 from pointsman.snapshot import Arms, Snapshot
 from pointsman.tokens import DEFAULT_RESERVE, PromptSize
 from pointsman.types import Clock, Request
+
+_log = logging.getLogger("pointsman")
 
 # Bytes per token of ordinary text, where only an expectation is wanted.
 _BYTES_PER_TOKEN = 4
@@ -70,6 +74,7 @@ class Chooser:
         self._mean_seconds: dict[str, float] = {}
         self._sessions: OrderedDict[str, str] = OrderedDict()
         self._pool_choices: dict[str, tuple[object, Choice]] = {}
+        self._warned: set[str] = set()
         self._ids = _Ids()
 
     def decide(self, request: Request) -> RoutingDecision:
@@ -80,11 +85,15 @@ class Chooser:
             NoEligibleModelsError: E4101 (E4102 when the prompt is larger than every window).
         """
         snapshot = self.registry.snapshot
-        question = Question(snapshot, request, needs_of(request), PromptSize(request), self.rules)
+        now = self._clock.time()
+        notes: tuple[str, ...] = ()
+        if self.rules.on_deprecated == "prefer_replacement" and request.model is not None:
+            request, notes = self._with_replacement(request, now)
+        question = Question(snapshot, request, needs_of(request), PromptSize(request), self.rules, now)
         mask = eligible(question)
         if not mask:
             raise self._nothing(question)
-        tiers, override = self._tiers(mask, request, snapshot)
+        tiers, override = self._tiers(mask, question)
         arms = snapshot.arms(tiers[0])
         choice = self._choice_for(request, snapshot)
         context = self._context(question)
@@ -98,7 +107,7 @@ class Chooser:
         position = stuck if stuck is not None else self._draw(arms, probabilities)
         return RoutingDecision(
             decision_id=self._ids.next(),
-            at=self._clock.time(),
+            at=now,
             question=question,
             arms=arms,
             probabilities=probabilities,
@@ -107,6 +116,7 @@ class Chooser:
             override=override,
             behind=[snapshot.arms(tier) for tier in tiers[1:]],
             scores=context.scores,
+            notes=(*notes, *self._warning(arms[position], now)),
             memo=context.memo,
         )
 
@@ -152,16 +162,17 @@ class Chooser:
             mean_seconds=self._mean_seconds,
         )
 
-    def _tiers(self, mask: int, request: Request, snapshot: Snapshot) -> tuple[list[int], str]:
+    def _tiers(self, mask: int, question: Question) -> tuple[list[int], str]:
         """Split what is eligible into ranks: preferred, others, deprecated, and those that are not well, last."""
+        snapshot, request = question.snapshot, question.request
         ill = mask & self.health.behind(snapshot)
         well = mask & ~ill
-        fading = well & snapshot.mask("status:deprecated")
-        first = well & ~fading
+        deprecated = well & fading(snapshot, question.now)
+        first = well & ~deprecated
         preferred = 0
         if request.prefer or request.prefer_providers:
             preferred = first & self._preferred(request, snapshot)
-        ranks = [preferred, first & ~preferred, fading]
+        ranks = [preferred, first & ~preferred, deprecated]
         if self.health.settings.last_resort:
             ranks.append(ill)
         tiers = [rank for rank in ranks if rank]
@@ -172,6 +183,29 @@ class Chooser:
                 hint="wait, or allow `last_resort` in the health settings",
             )
         return tiers, "last_resort" if not well else "none"
+
+    def _with_replacement(self, request: Request, now: float) -> tuple[Request, tuple[str, ...]]:
+        """A request that names a deprecated model gets what replaces it, if that is registered."""
+        spec = self.registry.find_model(request.model or "")
+        if spec is None:
+            return request, ()
+        successor = last_replacement(spec, self.registry.find_model, day_of(now))
+        if successor is spec:
+            return request, ()
+        note = f"{spec.key} is deprecated; {successor.key} takes its place"
+        return request.replace(model=successor.key), (note,)
+
+    def _warning(self, spec: ModelSpec, now: float) -> tuple[str, ...]:
+        """A note for the decision, and once per model a line in the log, when the chosen model will not stay."""
+        if spec.status != "deprecated" and spec.deprecation_date is None and spec.sunset_date is None:
+            return ()
+        note = deprecation_note(spec, day_of(now))
+        if note is None:
+            return ()
+        if spec.key not in self._warned:
+            self._warned.add(spec.key)
+            _log.warning("%s", note)
+        return (note,)
 
     @staticmethod
     def _preferred(request: Request, snapshot: Snapshot) -> int:

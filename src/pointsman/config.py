@@ -16,7 +16,7 @@ from pointsman.catalog.parameters import OnUnsupported
 from pointsman.errors import CatalogError, ConfigError
 from pointsman.health import HealthSettings
 from pointsman.policies.names import make_policy
-from pointsman.question import OnUnknown, Rules
+from pointsman.question import OnDeprecated, OnUnknown, Rules
 from pointsman.registry import ModelRegistry
 from pointsman.stores.urls import open_store
 
@@ -48,6 +48,20 @@ class ParameterSettings(BaseModel):
 
     on_unsupported: OnUnsupported = "drop"
     on_unknown: OnUnknown = "allow"
+
+
+class LifecycleSettings(BaseModel):
+    """The `lifecycle:` section: what happens to models that are deprecated.
+
+    Attributes:
+        deprecated: `warn`, `prefer_replacement` for requests that name one, or `refuse`.
+        notice_days: how far ahead `pointsman validate` lists what will be gone.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    deprecated: OnDeprecated = "warn"
+    notice_days: int = Field(default=90, ge=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +99,7 @@ def read_settings(sections: Mapping[str, Any], path: str | None = None) -> Setti
     calls = section("calls", CallSettings)
     budget = section("budget", BudgetSettings)
     parameters = section("parameters", ParameterSettings)
+    lifecycle = section("lifecycle", LifecycleSettings)
     seed = _checked(sections, "seed", TypeAdapter(int), path, problems)
     for name, check in (("policy", make_policy), ("store", _check_store)):
         value = sections.get(name)
@@ -102,7 +117,7 @@ def read_settings(sections: Mapping[str, Any], path: str | None = None) -> Setti
         seed=seed,
         health=health,
         calls=calls,
-        rules=Rules(parameters.on_unknown, parameters.on_unsupported, budget.per_request),
+        rules=Rules(parameters.on_unknown, parameters.on_unsupported, budget.per_request, lifecycle.deprecated),
     )
 
 

@@ -146,7 +146,9 @@ class RoutingDecision:
                 parameters.pop(name, None)
             parameters["max_tokens"] = request.max_output_tokens
         mode: OnUnsupported = "raise" if self.question.rules.on_unsupported == "raise" else "drop"
-        return translate(spec, parameters, dialect=dialect, on_unsupported=mode)
+        translated = translate(spec, parameters, dialect=dialect, on_unsupported=mode)
+        convert = self.question.snapshot.converters.get(spec.converter) if spec.converter is not None else None
+        return translated if convert is None else convert(translated, spec)
 
     def dropped_for(self, spec: ModelSpec) -> tuple[str, ...]:
         """Parameters that the model does not take."""

@@ -18,7 +18,7 @@ from pointsman.errors import InvalidModelError, UnknownVersionError
 from pointsman.snapshot import Snapshot
 from pointsman.stores.base import Store, Write
 
-VERSIONS, MANUAL, OVERLAYS = "registry.versions", "registry.manual", "registry.overlays"
+VERSIONS, MANUAL = "registry.versions", "registry.manual"
 _WHOLE_EVERY = 100
 _KEPT_IN_MEMORY = 100
 _KEPT_IN_STORE = 500

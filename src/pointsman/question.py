@@ -13,6 +13,7 @@ from pointsman.tokens import PromptSize
 from pointsman.types import Request
 
 OnUnknown = Literal["allow", "exclude"]
+OnDeprecated = Literal["warn", "prefer_replacement", "refuse"]
 AUTO = "auto"
 
 
@@ -24,11 +25,14 @@ class Rules:
         on_unknown: what an unknown limit, price or latency means for a request that bounds it.
         on_unsupported: what a parameter means that the model does not take; `exclude` makes it ineligible.
         max_cost: USD per request, on top of the request's own.
+        on_deprecated: `warn` (they stay behind the others), `prefer_replacement` (a request that names one gets its
+            replacement), or `refuse`.
     """
 
     on_unknown: OnUnknown = "allow"
     on_unsupported: OnUnsupported = "drop"
     max_cost: float | None = None
+    on_deprecated: OnDeprecated = "warn"
 
 
 class Exclusion(NamedTuple):
@@ -42,13 +46,14 @@ class Exclusion(NamedTuple):
 
 
 class Question(NamedTuple):
-    """All that a check may look at."""
+    """All that a check may look at; `now` is in seconds since the epoch."""
 
     snapshot: Snapshot
     request: Request
     needs: frozenset[str]
     size: PromptSize
     rules: Rules
+    now: float = 0.0
 
 
 class Check(NamedTuple):

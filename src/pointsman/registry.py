@@ -19,10 +19,11 @@ from pointsman.catalog.prices import Cost, call_cost
 from pointsman.catalog.spec import ModelSpec, Status
 from pointsman.errors import CatalogError, DuplicateModelError
 from pointsman.events import RegistryEvent
-from pointsman.history import MANUAL, OVERLAYS, History, Version, changes_between, dump, specs_of, stored_models
+from pointsman.history import MANUAL, History, Version, changes_between, dump, specs_of, stored_models
 from pointsman.lifecycle import last_replacement
 from pointsman.membership import pool_mask
-from pointsman.snapshot import Snapshot
+from pointsman.overlays import OVERLAYS, Overlays
+from pointsman.snapshot import Converter, Snapshot
 from pointsman.stores.base import Store, Write
 from pointsman.types import Clock, SystemClock
 
@@ -45,7 +46,7 @@ class ModelRegistry:
         self._listeners: list[Callable[[RegistryEvent], None]] = []
         self._history = History()
         self._store: Store | None = None
-        self._overlays: dict[str, dict[str, Any]] = {}
+        self._overlays = Overlays()
         self.sections: Mapping[str, Any] = {}
         self.path: str | None = None
         for spec in models:
@@ -89,7 +90,8 @@ class ModelRegistry:
     def _take(self, catalogue: Catalogue, snapshot: Snapshot) -> None:
         self.sections = catalogue.sections
         self.path = catalogue.path
-        self._change(snapshot, f"reloaded {Path(catalogue.path or '').name}", RegistryEvent("reloaded"))
+        overlaid, overtaken = self._overlays.apply(snapshot)
+        self._change(overlaid, f"reloaded {Path(catalogue.path or '').name}", RegistryEvent("reloaded"), overtaken)
 
     def reload(self) -> CatalogDiff:
         """Read the file again and swap in what it says now; what was registered by hand stays.
@@ -103,11 +105,11 @@ class ModelRegistry:
                 try:
                     catalogue = read_catalogue(self.path)
                     kept = [(spec, "manual") for spec in self._of_origin("manual")]
-                    fresh = with_file(Snapshot().with_models(kept), catalogue)
+                    fresh = with_file(Snapshot(converters=before.converters).with_models(kept), catalogue)
                 except CatalogError as error:
                     self._tell(RegistryEvent("reload_failed", error=error))
                     raise
-                self._take(catalogue, self._with_overlays(fresh))
+                self._take(catalogue, fresh)
             return compare(specs_of(before), self)
 
     # -- changes
@@ -160,13 +162,9 @@ class ModelRegistry:
         with self._lock:
             spec = self.get_model(name)
             since = datetime.fromtimestamp(self._clock.time(), UTC).date()
-            over = self._overlays.get(spec.key, {"over": spec.status})["over"]
-            overlay = {"status": status, "reason": reason, "since": since.isoformat(), "over": over}
-            changed = _overlaid(spec, overlay)
+            changed, write = self._overlays.set(spec, status, reason, since.isoformat())
             after = self._snapshot.with_model(changed, self._snapshot.origins[spec.key])
-            event = RegistryEvent("changed", spec.key)
-            self._change(after, f"{spec.key} is {status}", event, [Write(OVERLAYS, spec.key, overlay)])
-            self._overlays[spec.key] = overlay
+            self._change(after, f"{spec.key} is {status}", RegistryEvent("changed", spec.key), [write])
         return changed
 
     def rollback(self, version: str) -> CatalogDiff:
@@ -177,7 +175,11 @@ class ModelRegistry:
         """
         with self._lock:
             before = self._snapshot
-            target = Snapshot().with_models(self._history.models_of(version)).with_pools(before.pools)
+            target = (
+                Snapshot(converters=before.converters)
+                .with_models(self._history.models_of(version))
+                .with_pools(before.pools)
+            )
             event = RegistryEvent("rolled_back")
             self._change(target, f"rolled back to {version}", event, self._manual_writes(target))
             return compare(specs_of(before), self)
@@ -186,6 +188,16 @@ class ModelRegistry:
         """Call back after every change; returns what ends the subscription."""
         self._listeners.append(callback)
         return lambda: self._listeners.remove(callback)
+
+    def attach_converter(self, name: str, convert: Converter) -> None:
+        """Attach the code that a model's `converter:` names; without it such models are not eligible.
+
+        Args:
+            name: as models refer to it.
+            convert: takes the translated parameters and the model, returns what its API is to be sent.
+        """
+        with self._lock:
+            self._change(self._snapshot.with_converter(name, convert), f"converter {name}", RegistryEvent("changed"))
 
     # -- versions and the store
 
@@ -198,11 +210,12 @@ class ModelRegistry:
         with self._lock:
             self._store = store
             self._history.attach(store)
-            self._overlays = {key: row for key, row in store.items(OVERLAYS) if row is not None}
+            self._overlays.load(store)
             after = self._snapshot.with_models((spec, "manual") for spec in stored_models(store))
             own = [spec for spec in self._of_origin("manual") if store.get(MANUAL, spec.key) is None]
             writes = [Write(MANUAL, spec.key, dump(spec)) for spec in own]
-            self._change(self._with_overlays(after), "attached a store", RegistryEvent("reloaded"), writes)
+            overlaid, overtaken = self._overlays.apply(after)
+            self._change(overlaid, "attached a store", RegistryEvent("reloaded"), [*writes, *overtaken])
 
     @property
     def attached(self) -> bool:
@@ -226,29 +239,17 @@ class ModelRegistry:
 
     def _change(self, after: Snapshot, reason: str, event: RegistryEvent, also: Iterable[Write] = ()) -> None:
         """The one way a snapshot is swapped: kept first, then visible, then told."""
-        before = self._snapshot
+        before, also = self._snapshot, list(also)
         if after.version != before.version or not self._history.versions:
             changes = {} if self._store is None else changes_between(before, after)
             self._history.record(after, self._clock.time(), reason, changes, also if self._store is not None else ())
-        elif self._store is not None and (writes := list(also)):
-            self._store.put_all(writes)
+        elif self._store is not None and also:
+            self._store.put_all(also)
         self._snapshot = after
         self._tell(event)
-
-    def _with_overlays(self, snapshot: Snapshot) -> Snapshot:
-        """Changes of status over what a file says, unless the file has changed its mind since."""
-        for key, overlay in list(self._overlays.items()):
-            spec = snapshot.get(key)
-            if spec is None:
-                continue
-            if spec.status in (overlay["over"], overlay["status"]):
-                snapshot = snapshot.with_model(_overlaid(spec, overlay), snapshot.origins[key])
-            else:
-                del self._overlays[key]
-                if self._store is not None:
-                    self._store.put(OVERLAYS, key, None)
-                self._tell(RegistryEvent("overlay_dropped", key))
-        return snapshot
+        for write in also:
+            if write.space == OVERLAYS and write.value is None:
+                self._tell(RegistryEvent("overlay_dropped", write.key))
 
     def _manual_writes(self, after: Snapshot) -> list[Write]:
         gone = {spec.key for spec in self._of_origin("manual")} - after.bits.keys()
@@ -391,8 +392,3 @@ class ModelRegistry:
     def stats(self) -> dict[str, Any]:
         """Totals: models, active ones, providers, capabilities, models per provider."""
         return overview.stats(self._snapshot)
-
-
-def _overlaid(spec: ModelSpec, overlay: Mapping[str, Any]) -> ModelSpec:
-    status = {"status": overlay["status"], "status_reason": overlay["reason"], "status_since": overlay["since"]}
-    return ModelSpec(**{**spec.model_dump(exclude_unset=True), **status})

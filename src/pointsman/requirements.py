@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from pointsman.api_requirements import missing
 from pointsman.catalog import capabilities as tree
 from pointsman.catalog.parameters import is_supported
 from pointsman.catalog.spec import ModelSpec
+from pointsman.lifecycle import fading, routable, why_not_routable
 from pointsman.membership import pool_mask
 from pointsman.question import AUTO, Check, Question, at_least, at_most, in_words, or_unknown
-from pointsman.snapshot import Snapshot, remember
+from pointsman.snapshot import Snapshot, remember, set_bits
 
 
 def fixed_mask(question: Question) -> int:
@@ -32,6 +34,8 @@ def fixed_mask(question: Question) -> int:
         request.max_latency,
         request.min_speed,
         question.rules.on_unknown,
+        # Lifecycle moves by the day, planned maintenance by the minute.
+        int(question.now // (60 if snapshot.mask("maintenance planned") else 86_400)),
         frozenset(request.parameters) if question.rules.on_unsupported == "exclude" else None,
     )
     mask = snapshot.memo.get(key)
@@ -77,8 +81,15 @@ def _size_mask(question: Question) -> int:
     return mask
 
 
-def _status_reason(spec: ModelSpec, _: Question) -> str:
-    return f"its status is {spec.status}" + (f": {spec.status_reason}" if spec.status_reason else "")
+def _lifecycle_mask(question: Question) -> int:
+    mask = routable(question.snapshot, question.now)
+    return mask & ~fading(question.snapshot, question.now) if question.rules.on_deprecated == "refuse" else mask
+
+
+def _lifecycle_reason(spec: ModelSpec, question: Question) -> str:
+    if routable(question.snapshot, question.now) & (1 << question.snapshot.bits[spec.key]):
+        return "it is deprecated, and deprecated models are refused"
+    return why_not_routable(spec, question.now)
 
 
 def _needs_reason(spec: ModelSpec, question: Question) -> str:
@@ -88,13 +99,15 @@ def _needs_reason(spec: ModelSpec, question: Question) -> str:
 
 def _parameters_mask(question: Question) -> int:
     names = question.request.parameters
-    return _mask_where(question.snapshot, lambda spec: all(is_supported(spec, name) for name in names))
+    snapshot = question.snapshot
+    return _mask_where(snapshot, snapshot.live, lambda spec: all(is_supported(spec, name) for name in names))
 
 
-def _mask_where(snapshot: Snapshot, test: Callable[[ModelSpec], bool]) -> int:
+def _mask_where(snapshot: Snapshot, among: int, test: Callable[[ModelSpec], bool]) -> int:
     mask = 0
-    for bit, spec in snapshot.numbered():
-        if test(spec):
+    for bit in set_bits(among):
+        spec = snapshot.specs[bit]
+        if spec is not None and test(spec):
             mask |= 1 << bit
     return mask
 
@@ -109,8 +122,8 @@ FIXED: tuple[Check, ...] = (
     Check(
         "status",
         lambda _: True,
-        lambda q: q.snapshot.mask("status:active") | q.snapshot.mask("status:deprecated"),
-        _status_reason,
+        _lifecycle_mask,
+        _lifecycle_reason,
     ),
     Check(
         "excluded",
@@ -197,6 +210,22 @@ FIXED: tuple[Check, ...] = (
         lambda q: q.request.min_speed is not None,
         lambda q: at_least(q, "tokens_per_second", q.request.min_speed or 0.0),
         lambda spec, q: f"its {spec.tokens_per_second} tokens per second are below {q.request.min_speed}",
+    ),
+    Check(
+        "api requirements",
+        lambda q: bool(q.snapshot.mask("api requirements")),
+        lambda q: ~_mask_where(q.snapshot, q.snapshot.mask("api requirements"), lambda spec: bool(missing(spec, q))),
+        lambda spec, q: "; ".join(missing(spec, q)),
+    ),
+    Check(
+        "converter",
+        lambda q: bool(q.snapshot.mask("converter")),
+        lambda q: (
+            ~_mask_where(
+                q.snapshot, q.snapshot.mask("converter"), lambda spec: spec.converter not in q.snapshot.converters
+            )
+        ),
+        lambda spec, _: f"its converter {spec.converter!r} is not attached",
     ),
     Check(
         "parameters",

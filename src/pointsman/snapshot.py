@@ -18,6 +18,9 @@ from pointsman.catalog.spec import ModelSpec
 
 _MEMO_LIMIT = 512
 
+# Rewrites a call's parameters for a model whose API is like no other; code, so it is attached by name, never loaded.
+Converter = Callable[[dict[str, Any], ModelSpec], dict[str, Any]]
+
 BOUNDS: dict[str, Callable[[ModelSpec], float | None]] = {
     "context_window": lambda spec: spec.context_window,
     "max_input_tokens": lambda spec: spec.max_input_tokens,
@@ -28,6 +31,8 @@ BOUNDS: dict[str, Callable[[ModelSpec], float | None]] = {
     "input_price": lambda spec: spec.cost_per_1m_input_tokens,
     "output_price": lambda spec: spec.cost_per_1m_output_tokens,
     "quality": lambda spec: spec.mean_quality,
+    "deprecation_day": lambda spec: None if spec.deprecation_date is None else spec.deprecation_date.toordinal(),
+    "sunset_day": lambda spec: None if spec.sunset_date is None else spec.sunset_date.toordinal(),
 }
 
 
@@ -94,6 +99,7 @@ class Snapshot:
         "_arms",
         "_bounds",
         "bits",
+        "converters",
         "fingerprint",
         "live",
         "masks",
@@ -113,6 +119,7 @@ class Snapshot:
         masks: Mapping[str, int] | None = None,
         origins: Mapping[str, str] | None = None,
         pools: Mapping[str, Pool] | None = None,
+        converters: Mapping[str, Converter] | None = None,
         *,
         live: int = 0,
         revision: int = 0,
@@ -130,6 +137,7 @@ class Snapshot:
         self._bounds: dict[str, Bound] = {}
         self._arms: dict[int, Arms] = {}
         self.memo: dict[Any, Any] = {}
+        self.converters: Mapping[str, Converter] = converters or {}
 
     @property
     def version(self) -> str:
@@ -209,6 +217,12 @@ class Snapshot:
         draft.pools = {**self.pools, **pools}
         return draft.finish()
 
+    def with_converter(self, name: str, converter: Converter) -> Snapshot:
+        """The next snapshot, with a converter attached by its name."""
+        draft = self._draft()
+        draft.converters = {**self.converters, name: converter}
+        return draft.finish()
+
     def _draft(self, without: int | None = None) -> _Draft:
         draft = _Draft(self)
         if without is not None:
@@ -226,6 +240,7 @@ class _Draft:
         self.masks = dict(base.masks)
         self.origins = dict(base.origins)
         self.pools = dict(base.pools)
+        self.converters = dict(base.converters)
         self.live = base.live
         self.revision = base.revision
         self.fingerprint = base.fingerprint
@@ -281,6 +296,7 @@ class _Draft:
             self.masks,
             self.origins,
             self.pools,
+            self.converters,
             live=self.live,
             revision=self.revision + 1,
             fingerprint=self.fingerprint,
@@ -299,6 +315,12 @@ def facts(spec: ModelSpec) -> Iterator[str]:
     yield from (f"cap:{node}" for node in tree.expand(spec.capabilities))
     yield from (f"cap:feature:{name}" for name, on in spec.features.items() if on)
     yield from (f"tag:{tag}" for tag in dict.fromkeys(spec.tags))
+    if spec.maintenance:
+        yield "maintenance planned"
+    if spec.api_requirements:
+        yield "api requirements"
+    if spec.converter is not None:
+        yield "converter"
     known_for = {*(spec.expertise or ()), *spec.quality}
     yield from _listed("expertise", known_for if spec.expertise is not None or spec.quality else None)
     yield from _listed("in", spec.input_modalities)

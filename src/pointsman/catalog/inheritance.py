@@ -31,6 +31,8 @@ _NOT_INHERITED = frozenset(
         "deprecation_date",
         "sunset_date",
         "replacement",
+        "maintenance",
+        "evidence",
         "weight",
         "priority",
         "source",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -71,6 +71,36 @@ Score = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 _ENV = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
+class MaintenanceWindow(BaseModel):
+    """A span of time in which a model is not to be used; times without a zone are UTC."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    start: datetime
+    end: datetime
+    reason: str | None = None
+
+    @field_validator("start", "end", mode="after")
+    @classmethod
+    def _in_utc(cls, value: datetime) -> datetime:
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value
+
+    @model_validator(mode="after")
+    def _ends_after_it_starts(self) -> Self:
+        if self.end <= self.start:
+            raise ValueError(f"it ends {self.end:%Y-%m-%d %H:%M}, which is not after it starts")
+        return self
+
+
+class Evidence(BaseModel):
+    """Where one fact comes from, and as of when."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    source: str | None = None
+    as_of: date | None = None
+
+
 class ModelSpec(BaseModel):
     """One deployment of a model: identity, abilities, limits, prices, lifecycle and how to reach it.
 
@@ -131,6 +161,7 @@ class ModelSpec(BaseModel):
     supported_parameters: tuple[str, ...] | None = None
     unsupported_parameters: tuple[str, ...] = ()
     api_requirements: dict[str, Any] = {}
+    converter: str | None = None
     litellm_model: str | None = None
     api_base: str | None = None
     api_key: str | None = None
@@ -145,12 +176,14 @@ class ModelSpec(BaseModel):
     deprecation_date: date | None = None
     sunset_date: date | None = None
     replacement: str | None = None
+    maintenance: tuple[MaintenanceWindow, ...] = ()
     # routing
     weight: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     priority: int | None = None
     # evidence
     source: str | None = None
     as_of: date | None = None
+    evidence: dict[str, Evidence] = {}
 
     def __init__(self, **data: Any) -> None:
         try:
@@ -179,6 +212,11 @@ class ModelSpec(BaseModel):
     def _facts_agree(self) -> Self:
         if self.latency_p50 is not None and self.latency_p99 is not None and self.latency_p50 > self.latency_p99:
             raise ValueError(f"latency_p50 {self.latency_p50} is above latency_p99 {self.latency_p99}")
+        for name in self.evidence:
+            if name not in type(self).model_fields:
+                raise ValueError(f"evidence names {name!r}, which is no field of a model")
+        if self.deprecation_date and self.sunset_date and self.sunset_date < self.deprecation_date:
+            raise ValueError(f"sunset_date {self.sunset_date} is before deprecation_date {self.deprecation_date}")
         window, output = self.context_window, self.max_output_tokens
         if window is not None and output is not None and output > window:
             raise ValueError(f"max_output_tokens {output} is above context_window {window}")
