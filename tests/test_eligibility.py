@@ -27,7 +27,7 @@ from pointsman.tokens import PromptSize
 def ask(registry: ModelRegistry, rules: Rules | None = None, **wishes: Any) -> tuple[set[str], dict[str, str]]:
     request = Request(**wishes)
     snapshot = registry.snapshot
-    question = Question(snapshot, request, needs_of(request), PromptSize(request), rules or Rules())
+    question = Question(snapshot, request, needs_of(request, snapshot), PromptSize(request), rules or Rules())
     names = {spec.name for spec in snapshot.arms(eligible(question))}
     return names, {key.split(":")[1]: why.check for key, why in excluded(question).items()}
 
@@ -144,8 +144,8 @@ def test_a_request_that_could_never_be_meant_is_refused(registry: ModelRegistry,
 
 def test_a_pool_is_a_model_name(registry: ModelRegistry) -> None:
     router = Router(registry, "cheapest")
-    registry._snapshot = registry.snapshot.with_pools(
-        {"seeing": Pool(needs=("vision",)), "small": Pool(models=("plain",))}
+    registry._snapshot = registry.snapshot.with_words(
+        {"seeing": Pool(needs=("vision",)), "small": Pool(models=("plain",))}, {}
     )
     assert router.decide(Request(model="seeing")).eligible == ("openai:good",)
     assert router.decide(Request(model="small")).eligible == ("openai:plain",)

@@ -17,6 +17,8 @@ from pointsman import (
     ModelNotFoundError,
     ModelRegistry,
     ModelSpec,
+    Request,
+    Router,
 )
 
 
@@ -120,9 +122,25 @@ def test_a_file_brings_models_bases_pools_and_builtin_catalogues(tmp_path: Path)
     assert registry.pools_of("new") == ["auto", "eu"], "membership follows every change"
 
 
+def test_r3_a_file_may_bring_words_and_nodes_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "pointsman.yaml"
+    path.write_text(
+        "capabilities: {contract_review: legal.contracts, legal.patents: {}}\n"
+        "models:\n  - {name: lawyer, provider: openai, capabilities: [contract_review]}\n"
+        "  - {name: clerk, provider: openai, capabilities: [legal.patents]}\n"
+        "pools: {reviewers: {needs: [contract_review]}}\n"
+    )
+    registry = ModelRegistry.load(path)
+    assert [spec.name for spec in registry.get_models_by_capability("legal")] == ["lawyer", "clerk"]
+    assert [spec.name for spec in registry.get_models_by_capability("contract_review")] == ["lawyer"]
+    assert registry.pools_of("lawyer") == ["reviewers"]
+    assert Router(registry, "cheapest").decide(Request(needs={"contract_review"})).eligible == ("openai:lawyer",)
+
+
 @pytest.mark.parametrize(
     ("text", "says", "line"),
     [
+        ("capabilities: {x: a b}", "no capability", 1),
         ("modles: []", "did you mean 'models'", 1),
         ("models: {}", "expected a list", 1),
         (

@@ -43,7 +43,7 @@ def with_catalogue(snapshot: Snapshot, catalogue: Catalogue, origin: Origin) -> 
             raise
     result = snapshot.with_models(entries)
     _check_pools(catalogue, result)
-    return result.with_pools(catalogue.pools) if catalogue.pools else result
+    return result.with_words(catalogue.pools, catalogue.spellings)
 
 
 def resolved(spec: ModelSpec, snapshot: Snapshot, declared: Mapping[str, ModelSpec] | None = None) -> ModelSpec:

@@ -89,7 +89,7 @@ class Chooser:
         notes: tuple[str, ...] = ()
         if self.rules.on_deprecated == "prefer_replacement" and request.model is not None:
             request, notes = self._with_replacement(request, now)
-        question = Question(snapshot, request, needs_of(request), PromptSize(request), self.rules, now)
+        question = Question(snapshot, request, needs_of(request, snapshot), PromptSize(request), self.rules, now)
         mask = eligible(question)
         if not mask:
             raise self._nothing(question)

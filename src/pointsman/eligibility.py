@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pointsman.catalog import capabilities as tree
 from pointsman.errors import InvalidRequestError
 from pointsman.question import Exclusion, Question
 from pointsman.requirements import FIXED, fixed_mask
 from pointsman.sizing import COST, SIZED, affordable
-from pointsman.snapshot import set_bits
+from pointsman.snapshot import Snapshot, set_bits
 from pointsman.tokens import media_of
 from pointsman.types import Request
 
@@ -44,7 +43,7 @@ def excluded(question: Question) -> dict[str, Exclusion]:
     return result
 
 
-def needs_of(request: Request) -> frozenset[str]:
+def needs_of(request: Request, snapshot: Snapshot) -> frozenset[str]:
     """The capabilities a request needs, said or implied by its tools, its response format and its media.
 
     Raises:
@@ -63,7 +62,7 @@ def needs_of(request: Request) -> frozenset[str]:
     if not needs and not implied:
         return frozenset()
     try:
-        return frozenset(tree.canonical(need) for need in needs) | implied
+        return frozenset(snapshot.capability(need) for need in needs) | implied
     except ValueError as error:
         raise InvalidRequestError(str(error), field="needs") from None
 

@@ -10,7 +10,6 @@ from typing import Any
 
 from pointsman import lookup, overview
 from pointsman.assembly import Origin, resolved, with_catalogue, with_file
-from pointsman.catalog import capabilities as tree
 from pointsman.catalog import parameters as parameter_rules
 from pointsman.catalog.difference import CatalogDiff, compare
 from pointsman.catalog.files import Catalogue, builtin_names, read_builtin, read_catalogue
@@ -178,7 +177,7 @@ class ModelRegistry:
             target = (
                 Snapshot(converters=before.converters)
                 .with_models(self._history.models_of(version))
-                .with_pools(before.pools)
+                .with_words(before.pools, before.spellings)
             )
             event = RegistryEvent("rolled_back")
             self._change(target, f"rolled back to {version}", event, self._manual_writes(target))
@@ -316,7 +315,7 @@ class ModelRegistry:
             if value is not None:
                 mask &= snapshot.mask(f"{prefix}:{value}")
         if capability is not None:
-            mask &= snapshot.mask(f"cap:{tree.canonical(capability)}")
+            mask &= snapshot.mask(f"cap:{snapshot.capability(capability)}")
         return list(snapshot.arms(mask))
 
     def get_models_by_capability(self, capability: str) -> list[ModelSpec]:
@@ -328,7 +327,7 @@ class ModelRegistry:
         snapshot = self._snapshot
         mask = snapshot.live
         for capability in capabilities:
-            mask &= snapshot.mask(f"cap:{tree.canonical(capability)}")
+            mask &= snapshot.mask(f"cap:{snapshot.capability(capability)}")
         return list(snapshot.arms(mask))
 
     def get_family_models(self, family: str) -> list[ModelSpec]:

@@ -109,6 +109,7 @@ class Snapshot:
         "pools",
         "revision",
         "specs",
+        "spellings",
     )
 
     def __init__(
@@ -120,6 +121,7 @@ class Snapshot:
         origins: Mapping[str, str] | None = None,
         pools: Mapping[str, Pool] | None = None,
         converters: Mapping[str, Converter] | None = None,
+        spellings: Mapping[str, str] | None = None,
         *,
         live: int = 0,
         revision: int = 0,
@@ -138,6 +140,7 @@ class Snapshot:
         self._arms: dict[int, Arms] = {}
         self.memo: dict[Any, Any] = {}
         self.converters: Mapping[str, Converter] = converters or {}
+        self.spellings: Mapping[str, str] = spellings or {}
 
     @property
     def version(self) -> str:
@@ -175,6 +178,14 @@ class Snapshot:
         """Every registered model with its bit."""
         return ((bit, spec) for bit, spec in enumerate(self.specs) if spec is not None)
 
+    def capability(self, name: str) -> str:
+        """A capability as the tree spells it, in this registry's own words or anybody's.
+
+        Raises:
+            ValueError: if it is no dotted path.
+        """
+        return tree.canonical(self.spellings.get(name, name))
+
     def mask_of(self, keys: Iterable[str]) -> int:
         """The mask of these keys, bare names or aliases; what is not registered is left out."""
         mask = 0
@@ -211,10 +222,11 @@ class Snapshot:
             draft.place(draft.free_slot() if bit is None else bit, spec, origin)
         return draft.finish()
 
-    def with_pools(self, pools: Mapping[str, Pool]) -> Snapshot:
-        """The next snapshot with these pools added or replaced."""
+    def with_words(self, pools: Mapping[str, Pool], spellings: Mapping[str, str]) -> Snapshot:
+        """The next snapshot with these pools, and these words for capabilities, added or replaced."""
         draft = self._draft()
         draft.pools = {**self.pools, **pools}
+        draft.spellings = {**self.spellings, **spellings}
         return draft.finish()
 
     def with_converter(self, name: str, converter: Converter) -> Snapshot:
@@ -241,6 +253,7 @@ class _Draft:
         self.origins = dict(base.origins)
         self.pools = dict(base.pools)
         self.converters = dict(base.converters)
+        self.spellings = dict(base.spellings)
         self.live = base.live
         self.revision = base.revision
         self.fingerprint = base.fingerprint
@@ -297,6 +310,7 @@ class _Draft:
             self.origins,
             self.pools,
             self.converters,
+            self.spellings,
             live=self.live,
             revision=self.revision + 1,
             fingerprint=self.fingerprint,

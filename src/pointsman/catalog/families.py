@@ -6,7 +6,9 @@ import re
 from functools import lru_cache
 
 # Where a name begins: behind the maker's path (`meta-llama/`), a region or a maker (`us.anthropic.`), a host's prefix.
-_LEAD = re.compile(r"(?:us-gov|us|eu|apac|jp|au|ca|global)\.|(?:accounts/[^/]+/models/)|(?:databricks|meta|openai|xai)-")
+_LEAD = re.compile(
+    r"(?:us-gov|us|eu|apac|jp|au|ca|global)\.|(?:accounts/[^/]+/models/)|(?:databricks|meta|openai|xai)-"
+)
 _MAKER = re.compile(r"(?:anthropic|amazon|meta|mistral|openai|google|xai|qwen|moonshotai?|zai|nvidia|minimax)\.")
 
 # The first pattern that matches the beginning of a name decides. `{0}` and `{1}` are what it captured.

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from pointsman.catalog import capabilities
 from pointsman.catalog.loader import Bounds, load_file, load_text, locate
 from pointsman.catalog.pools import Pool
 from pointsman.catalog.spec import ModelSpec, nearest
@@ -25,11 +26,15 @@ SECTIONS = (*MODEL_SECTIONS, *ROUTER_SECTIONS)
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """What one file declares: models, pools, names of built-in catalogues, and the rest for the router."""
+    """What one file declares: models, pools, names of built-in catalogues, words of its own for capabilities.
+
+    `sections` is the whole tree, from which the router reads the rest.
+    """
 
     models: tuple[ModelSpec, ...] = ()
     pools: Mapping[str, Pool] = field(default_factory=dict)
     include: tuple[str, ...] = ()
+    spellings: Mapping[str, str] = field(default_factory=dict)
     sections: Mapping[str, Any] = field(default_factory=dict)
     path: str | None = None
 
@@ -76,12 +81,13 @@ def parse_catalogue(tree: Any, path: str | None = None) -> Catalogue:
             line, column = locate(tree, (section,))
             hint = nearest(section, SECTIONS) or f"one of: {', '.join(SECTIONS)}"
             problems.append(ConfigError(f"{section!r} is no section", hint=hint, path=path, line=line, column=column))
-    models = _models(tree, path, problems)
-    pools = _pools(tree, path, problems)
+    spellings = _spellings(tree, path, problems)
+    models = _models(tree, spellings, path, problems)
+    pools = _pools(tree, spellings, path, problems)
     include = _names(tree, "include", path, problems)
     if problems:
         raise gathered(problems)
-    return Catalogue(tuple(models), pools, tuple(include), tree, path)
+    return Catalogue(tuple(models), pools, tuple(include), spellings, tree, path)
 
 
 def gathered(problems: list[CatalogError]) -> CatalogError:
@@ -91,7 +97,29 @@ def gathered(problems: list[CatalogError]) -> CatalogError:
     return first
 
 
-def _models(tree: Any, path: str | None, problems: list[CatalogError]) -> list[ModelSpec]:
+def _spellings(tree: Any, path: str | None, problems: list[CatalogError]) -> dict[str, str]:
+    """The `capabilities:` section: a word of one's own for a path, or nothing for a new node of that name."""
+    section = tree.get("capabilities")
+    if section is None:
+        return {}
+    if not isinstance(section, dict):
+        problems.append(_wrong_kind(tree, ("capabilities",), "a mapping of words to capability paths", section, path))
+        return {}
+    spellings = {}
+    for word, meaning in section.items():
+        try:
+            spellings[word] = capabilities.canonical(word if meaning in (None, {}) else str(meaning))
+        except ValueError as error:
+            line, column = locate(tree, ("capabilities", word))
+            problems.append(ConfigError(f"capabilities.{word}: {error}", path=path, line=line, column=column))
+    return spellings
+
+
+def _respelled(names: Any, spellings: Mapping[str, str]) -> Any:
+    return [spellings.get(name, name) if isinstance(name, str) else name for name in names]
+
+
+def _models(tree: Any, spellings: Mapping[str, str], path: str | None, problems: list[CatalogError]) -> list[ModelSpec]:
     entries = tree.get("models")
     if entries is None:
         return []
@@ -104,6 +132,8 @@ def _models(tree: Any, path: str | None, problems: list[CatalogError]) -> list[M
         if not isinstance(entry, dict):
             problems.append(_wrong_kind(tree, ("models", number), "a mapping with `name` and `provider`", entry, path))
             continue
+        if spellings and isinstance(entry.get("capabilities"), list):
+            entry = {**entry, "capabilities": _respelled(entry["capabilities"], spellings)}  # noqa: PLW2901  the read one
         try:
             spec = ModelSpec(**entry)
         except InvalidModelError as error:
@@ -123,7 +153,7 @@ def _models(tree: Any, path: str | None, problems: list[CatalogError]) -> list[M
     return models
 
 
-def _pools(tree: Any, path: str | None, problems: list[CatalogError]) -> dict[str, Pool]:
+def _pools(tree: Any, spellings: Mapping[str, str], path: str | None, problems: list[CatalogError]) -> dict[str, Pool]:
     entries = tree.get("pools")
     if entries is None:
         return {}
@@ -135,7 +165,10 @@ def _pools(tree: Any, path: str | None, problems: list[CatalogError]) -> dict[st
         if entry is not None and not isinstance(entry, dict):
             problems.append(_wrong_kind(tree, ("pools", name), "a mapping", entry, path))
             continue
-        pool = validated(Pool, entry or {}, tree, ("pools", name), path, problems)
+        entry = entry or {}  # noqa: PLW2901  a pool without conditions holds everything
+        if spellings and isinstance(entry.get("needs"), list):
+            entry = {**entry, "needs": _respelled(entry["needs"], spellings)}  # noqa: PLW2901  as above
+        pool = validated(Pool, entry, tree, ("pools", name), path, problems)
         if pool is not None:
             pools[name] = pool
     return pools

@@ -59,8 +59,6 @@ _PROVIDERS = {
     "fireworks_ai": "fireworks",
     "fireworks_ai-embedding-models": "fireworks",
     "nvidia_nim": "nvidia",
-    "text-completion-codestral": "codestral",
-    "text-completion-inception": "inception",
     "text-completion-openai": "openai",
 }
 _ROUTES = {"bedrock_converse": "bedrock"}
@@ -204,7 +202,8 @@ def _names(key: str, entry: Mapping[str, Any], provider: str) -> tuple[str, str]
     name = rest if has_route else key
     if provider == "ollama" and entry.get("mode") == "chat":
         return name, f"ollama_chat/{name}"
-    return name, key if has_route else f"{route}/{key}"
+    dashed = has_route and first == theirs.replace("_", "-")  # `amazon-nova/` is called as `amazon_nova/`
+    return name, f"{theirs}/{rest}" if dashed else key if has_route else f"{route}/{key}"
 
 
 def _capabilities(entry: Mapping[str, Any]) -> list[str]:
@@ -221,7 +220,7 @@ def _batches(entry: Mapping[str, Any]) -> bool:
 
 def _limits(entry: Mapping[str, Any]) -> dict[str, int | None]:
     reads, writes = entry.get("max_input_tokens") or None, entry.get("max_output_tokens") or None
-    if not entry["mode"] in ("chat", "responses", "completion"):
+    if entry["mode"] not in ("chat", "responses", "completion"):
         return {"context_window": reads}
     if (reads, writes) in _HALVES and reads and writes:
         return {"context_window": reads + writes, "max_input_tokens": reads, "max_output_tokens": writes}
@@ -241,25 +240,26 @@ def _prices(entry: Mapping[str, Any], provider: str, name: str) -> dict[str, flo
             return None
         return float(f"{value * _MILLION:.12g}")
 
+    usual, long, threshold, above = entry, entry, None, ""
+    tiers = entry.get("tiered_pricing")
+    steps = min(_thresholds(entry), default=None)
+    if isinstance(tiers, list) and len(tiers) == 2:  # more than two cannot be said: then the price is unknown
+        usual, long, threshold = tiers[0], tiers[1], int(tiers[1]["range"][0])
+    elif steps is not None:
+        threshold, above = steps * 1000, f"_above_{steps}k_tokens"
     prices: dict[str, float | int | None] = {
-        "cost_per_1m_input_tokens": price("input_cost_per_token"),
-        "cost_per_1m_output_tokens": price("output_cost_per_token"),
+        "cost_per_1m_input_tokens": price("input_cost_per_token", usual),
+        "cost_per_1m_output_tokens": price("output_cost_per_token", usual),
         "cached_cost_per_1m_input_tokens": price("cache_read_input_token_cost"),
         "batch_cost_per_1m_input_tokens": price("input_cost_per_token_batches"),
         "batch_cost_per_1m_output_tokens": price("output_cost_per_token_batches"),
     }
-    tiers = entry.get("tiered_pricing")
-    if isinstance(tiers, list) and len(tiers) == 2:  # more than two cannot be said: then the price is unknown
-        prices["cost_per_1m_input_tokens"] = price("input_cost_per_token", tiers[0])
-        prices["cost_per_1m_output_tokens"] = price("output_cost_per_token", tiers[0])
-        prices["long_context_threshold"] = int(tiers[1]["range"][0])
-        prices["long_context_cost_per_1m_input_tokens"] = price("input_cost_per_token", tiers[1])
-        prices["long_context_cost_per_1m_output_tokens"] = price("output_cost_per_token", tiers[1])
-    threshold = min(_thresholds(entry), default=None)
     if threshold is not None:
-        prices["long_context_threshold"] = threshold * 1000
-        prices["long_context_cost_per_1m_input_tokens"] = price(f"input_cost_per_token_above_{threshold}k_tokens")
-        prices["long_context_cost_per_1m_output_tokens"] = price(f"output_cost_per_token_above_{threshold}k_tokens")
+        dear_in, dear_out = (price(f"{side}put_cost_per_token{above}", long) for side in ("in", "out"))
+        if dear_in is not None or dear_out is not None:
+            prices["long_context_threshold"] = threshold
+            prices["long_context_cost_per_1m_input_tokens"] = dear_in
+            prices["long_context_cost_per_1m_output_tokens"] = dear_out
     return prices
 
 
