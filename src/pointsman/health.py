@@ -85,6 +85,7 @@ class _Vital:
     failed_checks: int = 0
     passed_checks: int = 0
     check_failed: bool = False
+    checked_at: float | None = None
     last_fault: str | None = None
     told: HealthState = "unknown"
 
@@ -173,6 +174,12 @@ class Health:
         vital = self._vitals.get(key)
         return vital is not None and vital.breaker.in_a_row > 0 and not self.served_recently(key, quiet)
 
+    def checked_within(self, spec: ModelSpec, seconds: float) -> bool:
+        """Whether an active check came back within so many seconds."""
+        vital = self._vitals.get(spec.key)
+        at = None if vital is None else vital.checked_at
+        return at is not None and self._clock.monotonic() - at <= seconds
+
     def report(self, spec: ModelSpec) -> HealthReport:
         """The state people read."""
         vital = self._vitals.get(spec.key)
@@ -240,7 +247,7 @@ class Health:
         """An active check came back. One failure puts the model behind; the thresholds decide what it is called."""
         with self._lock:
             vital = self._vital(spec)
-            now = self._clock.monotonic()
+            now = vital.checked_at = self._clock.monotonic()
             if error is None:
                 vital.failed_checks = 0
                 vital.passed_checks += 1

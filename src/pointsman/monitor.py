@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import threading
 from collections.abc import Awaitable, Callable, Iterable
+from random import Random
+from typing import Self
 
 from pointsman.catalog.spec import ModelSpec
 from pointsman.errors import MissingCredentialError
 from pointsman.health import Health, HealthReport
+from pointsman.registry import ModelRegistry
 from pointsman.types import Clock
+
+_log = logging.getLogger("pointsman")
+
+_DEFAULT_INTERVAL = 30.0
 
 Probe = Callable[[ModelSpec, float], Awaitable[None]]
 
@@ -64,3 +73,89 @@ async def check(
 
     reports = await asyncio.gather(*(one(spec) for spec in specs))
     return {report.model: report for report in reports}
+
+
+class HealthMonitor:
+    """Checks every routable model at an interval, each with a jitter of a tenth, so that replicas do not march in step.
+
+    Args:
+        registry: whose models are checked, as they are at each round.
+        health: who is told.
+        clock: where time comes from.
+        interval: seconds between two checks of a model; the health settings' unless given.
+        probe: what a check is; the default asks for the list of models, which is free.
+        seed: of the jitter.
+    """
+
+    def __init__(
+        self,
+        registry: ModelRegistry,
+        health: Health,
+        clock: Clock,
+        *,
+        interval: float | None = None,
+        probe: Probe = probe_models_endpoint,
+        seed: int | None = None,
+    ) -> None:
+        self.interval = interval or health.settings.interval or _DEFAULT_INTERVAL
+        self._registry = registry
+        self._health = health
+        self._clock = clock
+        self._probe = probe
+        self._rng = Random(seed)
+        self._due: dict[str, float] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def round(self) -> dict[str, HealthReport]:
+        """Check the models that are due now; a new model is due at once."""
+        now = self._clock.monotonic()
+        specs = [spec for spec in self._registry.get_available_models() if self._due.get(spec.key, now) <= now]
+        for spec in specs:
+            self._due[spec.key] = now + self.interval * (0.9 + 0.2 * self._rng.random())
+        return await check(specs, self._health, self._clock, self._probe)
+
+    async def run(self) -> None:
+        """Check until cancelled."""
+        while True:
+            await self.round()
+            now = self._clock.monotonic()
+            waits = [due - now for due in self._due.values()]
+            await self._clock.asleep(max(min(waits, default=self.interval), 0.01))
+
+    def start(self) -> Self:
+        """Run as a task of the running loop, or in a daemon thread where there is none."""
+        if self._task is not None or self._thread is not None:
+            return self
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self._thread = threading.Thread(target=self._run_in_thread, daemon=True, name="pointsman-monitor")
+            self._thread.start()
+        else:
+            self._task = loop.create_task(self.run(), name="pointsman-monitor")
+        return self
+
+    def stop(self) -> None:
+        """End the checks."""
+        task, loop, thread = self._task, self._loop, self._thread
+        self._task = self._thread = None
+        if task is not None and thread is None:
+            task.cancel()
+        elif loop is not None and thread is not None:
+            loop.call_soon_threadsafe(self._cancel_all, loop)
+            thread.join()
+
+    @staticmethod
+    def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
+        for task in asyncio.all_tasks(loop):
+            task.cancel()
+
+    def _run_in_thread(self) -> None:
+        with asyncio.Runner() as runner:
+            self._loop = runner.get_loop()
+            try:
+                runner.run(self.run())
+            except asyncio.CancelledError:
+                _log.debug("health monitor stopped")

@@ -214,10 +214,22 @@ class Router:
         """
         return self._health.report(self.registry.get_model(name))
 
-    async def check_health(self, names: list[str] | None = None) -> dict[str, HealthReport]:
-        """Probe models now (all of them unless named); what fails is tried last from here on."""
+    async def check_health(self, names: list[str] | None = None, *, max_age: float = 0.0) -> dict[str, HealthReport]:
+        """Probe models now (all of them unless named); what fails is tried last from here on.
+
+        Args:
+            names: which models.
+            max_age: seconds for which an earlier check's finding is still good enough.
+        """
         specs = [self.registry.get_model(name) for name in names] if names else self.registry.get_available_models()
-        return await monitor.check(specs, self._health, self.clock)
+        known = [spec for spec in specs if max_age > 0 and self._health.checked_within(spec, max_age)]
+        keys = {spec.key for spec in known}
+        fresh = await monitor.check([spec for spec in specs if spec.key not in keys], self._health, self.clock)
+        return {spec.key: self._health.report(spec) for spec in known} | fresh
+
+    def monitor(self, interval: float | None = None) -> monitor.HealthMonitor:
+        """A monitor that checks all models at an interval; `start()` it and `stop()` it."""
+        return monitor.HealthMonitor(self.registry, self._health, self.clock, interval=interval)
 
     def on_health_change(self, callback: Callable[[str, Any, Any], None]) -> Callable[[], None]:
         """Call back with (model, old state, new state); returns what ends the subscription."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
 
 import pytest
@@ -168,7 +169,7 @@ EVENTS = st.lists(
 def test_after_any_history_waiting_brings_everybody_back(events: list[str]) -> None:
     clock = FakeClock()
     health = Health(clock, Random(1))
-    actions = {
+    actions: dict[str, Callable[[], object]] = {
         "ok": lambda: health.succeeded(A, 0.1),
         "error": lambda: health.failed(A, ERROR),
         "throttle": lambda: health.failed(A, classify(StatusError(429, retry_after="9"))),
