@@ -38,7 +38,7 @@ LAYERS: list[tuple[str, ...]] = [
         "tokens",
     ),
     ("chooser", "decision"),
-    ("caller", "drivers", "failover", "gate", "learning", "ledger", "monitor", "steps", "streams", "watch"),
+    ("caller", "discovery", "drivers", "failover", "gate", "learning", "ledger", "monitor", "steps", "streams", "watch"),
     ("config", "router"),
     ("langchain", "litellm", "testing"),
     ("cli", "demo", "__main__"),

@@ -96,6 +96,28 @@ def test_what_was_learnt_survives_a_restart_and_a_reset_forgets_it_but_not_the_l
     assert len(list(router.ledger.rows())) == 15
 
 
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["here", "from another process"])
+def test_a_score_judges_the_model_that_answered_not_the_one_that_failed(tmp_path: Path, *, elsewhere: bool) -> None:
+    registry = ModelRegistry([make_spec("dead"), make_spec("alive")])
+    store = f"sqlite:///{tmp_path / 'learnt.db'}"
+    router = Router(registry, "ucb", store, seed=1)
+
+    def call(attempt: Any) -> str:
+        if attempt.spec.name == "dead":
+            raise StatusError(500)
+        return "answer"
+
+    decision = router.decide(Request(messages="hi", prefer={"dead"}))
+    router.execute(decision, call)
+    assert decision.model == "openai:dead"
+    judge = Router(registry, "ucb", store) if elsewhere else router
+    before = judge.statistics()["selection_stats"]["model_performance"]["openai:alive"]["average_reward"]
+    judge.feedback(decision.id, 0.25)
+    learnt = judge.statistics()["selection_stats"]["model_performance"]
+    assert learnt["openai:alive"]["average_reward"] == pytest.approx(before - 0.75)
+    assert "openai:dead" not in learnt
+
+
 class FailingStore(MemoryStore):
     """A disk that is full from now on."""
 

@@ -15,7 +15,7 @@ from pointsman.chooser import Chooser
 from pointsman.decision import RoutingDecision
 from pointsman.errors import InvalidFeedbackError, StoreError, UnknownDecisionError
 from pointsman.faults import Fault
-from pointsman.ledger import ATTEMPTS, Ledger
+from pointsman.ledger import Ledger
 from pointsman.policies.base import LearningPolicy, Lesson
 from pointsman.steps import Attempt, AttemptRecord
 from pointsman.stores.base import Store, Write
@@ -41,7 +41,7 @@ class Learning:
         self._space = f"learnt.{chooser.choice.name}"
         self._replica = os.urandom(6).hex()
         self._lock = threading.Lock()
-        self._open: OrderedDict[str, tuple[RoutingDecision, bool]] = OrderedDict()
+        self._open: OrderedDict[str, tuple[RoutingDecision, ModelSpec | None]] = OrderedDict()
         self.failed_writes = 0
         self._restore()
 
@@ -50,7 +50,7 @@ class Learning:
     def decided(self, decision: RoutingDecision) -> None:
         """A decision was made."""
         with self._lock:
-            self._open[decision.id] = (decision, False)
+            self._open[decision.id] = (decision, None)
             if len(self._open) > _OPEN_DECISIONS:
                 self._open.popitem(last=False)
         self._try(lambda: self._ledger.decided(decision))
@@ -73,10 +73,10 @@ class Learning:
         attempt, outcome, fault = record
         decision, spec = attempt.decision, attempt.spec
         cost = cost_of(spec, outcome)
-        with self._lock:
-            if decision.id in self._open:
-                self._open[decision.id] = (decision, True)
         if outcome.ok:
+            with self._lock:
+                if decision.id in self._open:
+                    self._open[decision.id] = (decision, spec)
             self._chooser.keep_session(decision.request, spec)
         if not outcome.cached:
             self._teach(self._lesson(decision, spec, outcome, fault, cost), decision.request.model)
@@ -85,7 +85,6 @@ class Learning:
     def _lesson(
         self, decision: RoutingDecision, spec: ModelSpec, outcome: Outcome, fault: Fault | None, cost: float | None
     ) -> Lesson:
-        position = decision.arms.positions.get(spec.key)
         success = scalar_reward(seconds=outcome.seconds, cost=cost)
         return Lesson(
             arm=spec.arm,
@@ -98,7 +97,7 @@ class Learning:
             input_tokens=outcome.input_tokens,
             output_tokens=outcome.output_tokens,
             seconds=outcome.seconds,
-            probability=0.0 if position is None else decision.probabilities[position],
+            probability=_probability(decision, spec),
             request=decision.request,
             memo=decision.memo,
         )
@@ -106,25 +105,29 @@ class Learning:
     # -- scores
 
     def feedback(self, decision_id: str, score: float, source: str | None) -> None:
-        """Take in a score; see `Router.feedback`."""
+        """Take in a score; see `Router.feedback`. It judges the model that answered, be it a fallback."""
         if not _is_score(score):
             raise InvalidFeedbackError(f"the score is {score!r}; expected a number from 0 to 1")
-        known = self._open.get(decision_id)
-        decision, counted = known if known is not None else (None, False)
+        decision, answered = self._open.get(decision_id) or (None, None)
         if decision is not None:
+            spec = answered or decision.spec
             facts: dict[str, Any] = {
-                "arm": decision.spec.arm,
-                "model": decision.model,
-                "probability": decision.probability,
+                "arm": spec.arm,
+                "model": spec.key,
+                "probability": _probability(decision, spec),
                 "memo": decision.memo,
             }
-            request, pool = decision.request, decision.request.model
+            request, pool, counted = decision.request, decision.request.model, answered is not None
         else:
             row = self._ledger.find(decision_id)
             if row is None:
                 raise UnknownDecisionError(decision_id)
-            facts, request, pool = row, None, row.get("pool")
-            counted = self._store.get(ATTEMPTS, f"{decision_id}:1") is not None
+            key = self._ledger.answered_by(decision_id)
+            facts, request, pool, counted = row, None, row.get("pool"), key is not None
+            if key is not None and key != row["model"]:
+                known = self._chooser.registry.find_model(key)
+                arm = key if known is None else known.arm
+                facts = {**row, "arm": arm, "model": key, "probability": row["probabilities"].get(key, 0.0)}
         self._ledger.scored(decision_id, float(score), source)
         lesson = Lesson(
             arm=facts["arm"],
@@ -180,6 +183,12 @@ class Learning:
         except StoreError as error:
             self.failed_writes += 1
             _log.warning("%s: the store failed and serving goes on: %s", error.code, error)
+
+
+def _probability(decision: RoutingDecision, spec: ModelSpec) -> float:
+    """With which the decision would have drawn this model; 0 for one that was behind."""
+    position = decision.arms.positions.get(spec.key)
+    return 0.0 if position is None else decision.probabilities[position]
 
 
 def _is_score(value: object) -> bool:

@@ -16,6 +16,7 @@ from pointsman.stores.base import Store, Write
 
 DECISIONS, ATTEMPTS, FEEDBACK = "ledger.decisions", "ledger.attempts", "ledger.feedback"
 _CANDIDATES_KEPT = 32
+_ATTEMPTS_LOOKED_AT = 32
 _FLUSH_AT = 64
 _WAITING_KEPT = 10_000
 _TRIM_EVERY = 256
@@ -73,6 +74,14 @@ class Ledger:
         self.flush()
         row = self._store.get(DECISIONS, decision_id)
         return row if isinstance(row, dict) else None
+
+    def answered_by(self, decision_id: str) -> str | None:
+        """Key of the model whose attempt succeeded, whichever process made it."""
+        for number in range(1, _ATTEMPTS_LOOKED_AT + 1):
+            row = self._store.get(ATTEMPTS, f"{decision_id}:{number}")
+            if row is not None and row["fault"] is None:
+                return str(row["model"])
+        return None
 
     def rows(self, kind: str = DECISIONS) -> Iterator[tuple[str, dict[str, Any]]]:
         """All rows of a kind, oldest first."""

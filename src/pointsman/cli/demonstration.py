@@ -7,7 +7,7 @@ import click
 
 @click.command()
 @click.option("--fast", is_flag=True, help="Without the LiteLLM Proxy process, fewer requests: under 30 seconds.")
-@click.option("--requests", type=click.IntRange(min=1, max=5000), metavar="N", help="How many requests.")
+@click.option("--requests", type=click.IntRange(min=1, max=2000), metavar="N", help="How many requests.")
 @click.option("--seed", type=int, default=7, show_default=True, help="Decides prompts, answers and draws.")
 @click.option("--plain", is_flag=True, help="Lines instead of a live display; so it is in a pipe anyway.")
 @click.option("--config", "-c", metavar="FILE", help="Run on your own models instead: real calls, real money.")

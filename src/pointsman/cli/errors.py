@@ -13,26 +13,25 @@ _LONGEST_REASON = 200
 
 def show(error: PointsmanError) -> None:
     """Print an error to standard error."""
-    for line in lines_of(error):
-        head, found, rest = line.partition("error ")
-        if found:
-            line = head + click.style(found.strip(), fg="red", bold=True) + " " + rest
-        click.echo(line, err=True)
+    for where, code, text in _lines_of(error):
+        head = click.style(f"error {code}", fg="red", bold=True) + ": " if code else "  hint: "
+        click.echo(f"{where}{head}{text}", err=True)
 
 
-def lines_of(error: PointsmanError) -> Iterator[str]:
+def _lines_of(error: PointsmanError) -> Iterator[tuple[str, str, str]]:
     """One line for the error and one for its hint; for a file, one line per problem, as compilers print them."""
     if isinstance(error, CatalogError):
         for problem in error.problems:
             where = f"{problem.location}: " if problem.location else ""
             hint = f" ({_flat(problem.hint)})" if problem.hint else ""
-            yield f"{where}error {problem.code}: {_flat(problem.message)}{hint}"
-        return
-    message = str(error) if isinstance(error, AllModelsFailedError) else error.message
-    yield f"error {error.code}: {_flat(message)}"
-    hint = _after_failure(error) if isinstance(error, AllModelsFailedError) else error.hint
-    if hint:
-        yield f"  hint: {_flat(hint)}"
+            yield where, problem.code, f"{_flat(problem.message)}{hint}"
+    elif isinstance(error, AllModelsFailedError):
+        yield "", error.code, _flat(str(error))
+        yield "", "", _after_failure(error)
+    else:
+        yield "", error.code, _flat(error.message)
+        if error.hint:
+            yield "", "", _flat(error.hint)
 
 
 def show_refusal(error: Exception) -> None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.markup import escape
 
-from pointsman.catalog import capabilities as tree
 from pointsman.catalog.files import builtin_names
 from pointsman.cli.options import config_option, find_config
 from pointsman.cli.tables import console, table
@@ -57,10 +56,9 @@ def models(catalogues: tuple[str, ...], config: str | None, *, as_json: bool, **
 def _selected(registry: ModelRegistry, capability: tuple[str, ...], **filters: Any) -> list[ModelSpec]:
     names = [name.strip() for each in capability for name in each.split(",")]
     try:
-        needed = {tree.canonical(name) for name in names}
+        able = {spec.key for spec in registry.get_models_by_capabilities(names)}
     except ValueError as error:
         raise InvalidRequestError(str(error), field="capability") from None
-    able = {spec.key for spec in registry.get_models_by_capabilities(needed)}
     return [spec for spec in registry.list_models(**filters) if spec.key in able]
 
 

@@ -49,7 +49,9 @@ def request_arguments(command: _F) -> _F:
 def read_request(prompt: str, wishes: Mapping[str, Any]) -> Request:
     """Build the request; a prompt of `-` is read from standard input."""
     text = sys.stdin.read() if prompt == "-" else prompt
-    given = {name: _names(value) if isinstance(value, tuple) else value for name, value in wishes.items()}
+    given: dict[str, Any] = {
+        name: _names(value) if isinstance(value, tuple) else value for name, value in wishes.items()
+    }
     return Request(messages=text, **given)
 
 

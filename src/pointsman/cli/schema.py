@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,21 +16,24 @@ from pointsman.catalog.files import SECTIONS, builtin_names
 from pointsman.catalog.pools import Pool
 from pointsman.catalog.spec import ModelSpec
 from pointsman.catalog.spellings import CONVERTED, RENAMED
-from pointsman.config import BudgetSettings, ParameterSettings
+from pointsman.config import BudgetSettings, LifecycleSettings, ParameterSettings
 from pointsman.health import HealthSettings
-from pointsman.policies.names import policy_names
+from pointsman.policies.names import make_policy, policy_names
 
 Json = dict[str, Any]
 
-_SETTINGS: Mapping[str, type[BaseModel]] = {
+SETTINGS: Mapping[str, type[BaseModel]] = {
     "health": HealthSettings,
     "calls": CallSettings,
     "budget": BudgetSettings,
     "parameters": ParameterSettings,
+    "lifecycle": LifecycleSettings,
 }
-_OTHERS = ("models", "pools", "include", "policy", "store", "seed")
-SECTIONS_WITHOUT_EFFECT = tuple(name for name in SECTIONS if name not in _SETTINGS and name not in _OTHERS)
+_OTHERS = ("models", "pools", "include", "capabilities", "policy", "store", "seed")
+SECTIONS_WITHOUT_EFFECT = tuple(name for name in SECTIONS if name not in SETTINGS and name not in _OTHERS)
 
+# One entry of a docstring's `Attributes:`, with the lines it goes on to.
+_ATTRIBUTE = re.compile(r"^    (\w+): (.+(?:\n {6,}.+)*)", re.MULTILINE)
 # A key is never written down, only where it is found.
 _REFERENCE = "^env:[A-Za-z_][A-Za-z0-9_]*$"
 _NAMES = ("name", *(alias for alias, field in RENAMED.items() if field == "name"))
@@ -68,8 +73,13 @@ def configuration_schema() -> Json:
             "additionalProperties": {"anyOf": [pool, {"type": "null"}]},
             "description": "Named sets of models; a pool's name is a virtual model name at every door.",
         },
-        **{name: _collected(settings, definitions) for name, settings in _SETTINGS.items()},
-        **dict.fromkeys(SECTIONS_WITHOUT_EFFECT, {"description": "Accepted; has no effect in this version."}),
+        "capabilities": {
+            "type": "object",
+            "additionalProperties": {"type": ["string", "null", "object"], "maxProperties": 0},
+            "description": "Words of your own for capabilities: the path each stands for, or nothing for a new node.",
+        },
+        **{name: _collected(settings, definitions) for name, settings in SETTINGS.items()},
+        **{name: {"description": "Accepted; has no effect in this version."} for name in SECTIONS_WITHOUT_EFFECT},
     }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -85,7 +95,11 @@ def _collected(model: type[BaseModel], definitions: Json) -> Json:
     """Schema of one class; what it refers to is moved to the document's definitions."""
     made = model.model_json_schema()
     definitions.update(made.pop("$defs", {}))
-    made["description"] = _first_sentence(made.get("description", ""))
+    docstring = inspect.getdoc(model) or ""
+    made["description"] = " ".join(docstring.split("\n\n", maxsplit=1)[0].split())
+    for name, text in _ATTRIBUTE.findall(docstring.partition("Attributes:\n")[2]):
+        if name in made["properties"]:
+            made["properties"][name]["description"] = " ".join(text.split())
     return made
 
 
@@ -97,7 +111,7 @@ def _model_schema(definitions: Json) -> Json:
     fields["api_key"] = {"anyOf": [{"type": "string", "pattern": _REFERENCE}, {"type": "null"}], "default": None}
     fields["capabilities"] = {"anyOf": [fields["capabilities"], {"type": "object"}]}
     spellings = {alias: fields[name] for alias, name in RENAMED.items()}
-    spellings |= {alias: fields[name] for alias, (name, _) in CONVERTED.items()}
+    spellings |= {alias: fields[name] for alias, (name, _) in CONVERTED.items() if name in fields}
     for alias, copied in spellings.items():
         known = {key: value for key, value in copied.items() if key not in ("title", "default")}
         fields.setdefault(alias, {**known, "description": "Another spelling."})
@@ -109,8 +123,20 @@ def _model_schema(definitions: Json) -> Json:
 
 
 def _policy_schema() -> Json:
-    name = {"enum": policy_names()}
-    return {"anyOf": [name, {"type": "object", "required": ["name"], "properties": {"name": name}}]}
+    """A policy's name, or an object with its name and its options."""
+    with_options = [
+        {
+            "type": "object",
+            "required": ["name"],
+            "additionalProperties": False,
+            "properties": {
+                "name": {"const": name},
+                **{each: {} for each in inspect.signature(type(make_policy(name))).parameters},
+            },
+        }
+        for name in policy_names()
+    ]
+    return {"anyOf": [{"enum": policy_names()}, *with_options]}
 
 
 def _catalogue_name() -> Json:
@@ -121,7 +147,3 @@ def _or_nothing(section: Json) -> Json:
     """A section that is written down but left empty is as good as absent."""
     described = {key: section[key] for key in ("description",) if key in section}
     return {**described, "anyOf": [section, {"type": "null"}]} if len(section) > len(described) else section
-
-
-def _first_sentence(text: str) -> str:
-    return " ".join(text.split("\n\n")[0].split())

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from datetime import UTC, datetime, timedelta
 
 import click
 
 from pointsman.catalog.files import gathered, parse_catalogue
 from pointsman.catalog.loader import load_file
 from pointsman.cli.schema import SECTIONS_WITHOUT_EFFECT
-from pointsman.config import Settings, read_settings
+from pointsman.config import LifecycleSettings, Settings, read_settings
 from pointsman.errors import CatalogError
+from pointsman.lifecycle import deprecation_note, is_due
 from pointsman.registry import ModelRegistry
 
 
@@ -23,7 +24,7 @@ def validate(file: str) -> None:
     Exits 0 if the file can be used, 1 if not. What can be used but will surprise you is a warning.
     """
     registry, settings = _read(file)
-    for warning in _warnings(registry):
+    for warning in (*_without_effect(registry), *_without_key(registry), *_fading(registry)):
         click.echo(f"{file}: {click.style('warning', fg='yellow')}: {warning}", err=True)
     pools = len(registry.snapshot.pools)
     policy = settings.policy if isinstance(settings.policy, str) else settings.policy["name"]
@@ -60,19 +61,39 @@ def _position(problem: CatalogError) -> tuple[int, int]:
     return problem.line or 0, problem.column or 0
 
 
-def _warnings(registry: ModelRegistry) -> list[str]:
-    sections: Any = registry.sections
+def _without_effect(registry: ModelRegistry) -> list[str]:
     warnings = [
-        f"the section {name!r} has no effect in this version" for name in SECTIONS_WITHOUT_EFFECT if name in sections
+        f"the section {name!r} has no effect in this version"
+        for name in SECTIONS_WITHOUT_EFFECT
+        if name in registry.sections
     ]
+    return warnings if len(registry) else [*warnings, "it declares no model"]
+
+
+def _without_key(registry: ModelRegistry) -> list[str]:
     users: dict[str, list[str]] = {}
     for spec in registry:
         if spec.api_key is not None:
             users.setdefault(spec.api_key.removeprefix("env:"), []).append(spec.key)
+    warnings = []
     for variable, keys in sorted(users.items()):
         if not os.environ.get(variable):
             others = f" and {len(keys) - 1} more" if len(keys) > 1 else ""
             warnings.append(f"{variable} is not set; {keys[0]}{others} cannot be called without it")
-    if not len(registry):
-        warnings.append("it declares no model")
+    return warnings
+
+
+def _fading(registry: ModelRegistry) -> list[str]:
+    """The file's own models that are deprecated, or will be, or will be gone, within the notice it asks for."""
+    today = datetime.now(UTC).date()
+    notice = LifecycleSettings.model_validate(registry.sections.get("lifecycle") or {}).notice_days
+    soon = today + timedelta(days=notice)
+    warnings = []
+    for spec in registry:
+        if registry.snapshot.origins[spec.key] != "file" or spec.status == "disabled":
+            continue
+        if is_due(spec, today) or (spec.sunset_date is not None and spec.sunset_date <= soon):
+            warnings.append(deprecation_note(spec, today) or "")
+        elif spec.deprecation_date is not None and spec.deprecation_date <= soon:
+            warnings.append(f"{spec.key} will be deprecated on {spec.deprecation_date}")
     return warnings

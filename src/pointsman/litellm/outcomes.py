@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from pointsman.calls import CallLedger
 from pointsman.decision import RoutingDecision
 from pointsman.faults import FaultKind, classify
 from pointsman.router import Router
 from pointsman.types import Outcome
 
 _OPEN_CALLS = 10_000
+_DONE_CALLS = 256
 
 # In a request's metadata: which of our calls it belongs to. LiteLLM hands metadata through every retry and fallback.
 CALL_KEY = "pointsman_call"
@@ -23,25 +23,22 @@ CALL_KEY = "pointsman_call"
 
 @dataclass(slots=True)
 class OpenCall:
-    """One call under way: its plan, what was tried, and what came of it.
+    """One call that the proxy carries out.
 
     Attributes:
         decision: who was chosen.
-        ledger: time and attempts that are left.
-        plan: keys of models, best first.
         started: when each attempt was opened, by key.
         ended: keys whose outcome is known.
-        error: what the last failed attempt raised.
-        stop: set when no other model would help: the request itself is refused.
     """
 
     decision: RoutingDecision
-    ledger: CallLedger
-    plan: tuple[str, ...] = ()
     started: dict[str, float] = field(default_factory=dict)
     ended: set[str] = field(default_factory=set)
-    error: BaseException | None = None
-    stop: bool = False
+
+    @property
+    def running(self) -> list[str]:
+        """Keys of attempts whose outcome is not known yet."""
+        return [key for key in self.started if key not in self.ended]
 
 
 class Attempts:
@@ -51,40 +48,51 @@ class Attempts:
         self._router = router
         self._lock = threading.Lock()
         self._calls: OrderedDict[str, OpenCall] = OrderedDict()
+        self._done: OrderedDict[str, OpenCall] = OrderedDict()
 
-    def open(self, call_id: str, call: OpenCall) -> None:
+    def open(self, call: OpenCall) -> None:
         """Keep a call; the oldest is forgotten when there are too many."""
         with self._lock:
-            self._calls[call_id] = call
+            self._calls[call.decision.id] = call
             if len(self._calls) > _OPEN_CALLS:
                 self._calls.popitem(last=False)
 
     def find(self, call_id: Any) -> OpenCall | None:
-        """The call of this id, if it is one of ours."""
-        return self._calls.get(call_id) if isinstance(call_id, str) else None
+        """The call of this id, if it is one of ours; for a while after its end too, as headers are made then."""
+        return (self._calls.get(call_id) or self._done.get(call_id)) if isinstance(call_id, str) else None
+
+    def close(self, call: OpenCall) -> None:
+        """A call is over: it is remembered for a moment, its prompt not for long."""
+        with self._lock:
+            if self._calls.pop(call.decision.id, None) is not None:
+                self._done[call.decision.id] = call
+                if len(self._done) > _DONE_CALLS:
+                    self._done.popitem(last=False)
 
     def begin(self, call: OpenCall, key: str) -> None:
-        """An attempt starts. One that is still open has failed: LiteLLM makes one at a time."""
+        """An attempt starts."""
         with self._lock:
             call.started.setdefault(key, self._router.clock.monotonic())
-            call.ledger.attempts += 1
+
+    def settle(self, call: OpenCall) -> None:
+        """Close what is open: LiteLLM makes one attempt at a time, so when it wants another the last one has failed.
+
+        Of streams that break LiteLLM tells late, once per call, and not always of the right deployment.
+        """
+        for key in call.running:
+            self.failed(call, key, ConnectionError("the stream broke before its first content"))
 
     def succeeded(self, call: OpenCall, key: str, outcome: Outcome) -> None:
         """An attempt delivered."""
         if self._end(call, key):
             self._router.observe(call.decision, outcome, model=key)
+        self.close(call)
 
     def failed(self, call: OpenCall, key: str, error: BaseException) -> None:
         """An attempt failed; what is nobody's fault (a cancelled call) teaches nothing."""
         cause = unwrapped(error)
-        fault = classify(cause, now=self._router.clock.time())
-        if fault.kind is FaultKind.CONTROL_FLOW:
+        if classify(cause).kind is FaultKind.CONTROL_FLOW or not self._end(call, key):
             return
-        if not self._end(call, key):
-            return
-        call.error = cause
-        if not fault.rule.fail_over:
-            call.stop = fault.kind is not FaultKind.STREAM_BROKEN
         started = call.started.get(key)
         seconds = None if started is None else max(self._router.clock.monotonic() - started, 0.0)
         self._router.observe(call.decision, Outcome(seconds=seconds, error=cause), model=key)

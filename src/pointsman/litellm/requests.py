@@ -8,15 +8,16 @@ from typing import Any
 from pointsman.types import Request
 
 # OpenAI's parameters, which models may or may not take. What LiteLLM adds for itself is none of a model's business.
-_PARAMETERS = frozenset(
-    "temperature top_p n stop max_tokens max_completion_tokens max_output_tokens presence_penalty frequency_penalty "
-    "logit_bias logprobs top_logprobs seed parallel_tool_calls tool_choice reasoning_effort".split()
+_PARAMETERS = (
+    *("temperature", "top_p", "n", "stop", "seed", "max_tokens", "max_completion_tokens", "max_output_tokens"),
+    *("presence_penalty", "frequency_penalty", "logit_bias", "logprobs", "top_logprobs", "reasoning_effort"),
+    *("parallel_tool_calls", "tool_choice"),
 )
 _LIMITS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
-_EMBEDDING = "embedding.text"
+EMBEDDING = frozenset({"embedding.text"})
 
 
-def request_for(  # noqa: PLR0913  it is one reading of one body
+def request_for(
     body: Mapping[str, Any],
     *,
     model: str | None,
@@ -33,16 +34,14 @@ def request_for(  # noqa: PLR0913  it is one reading of one body
         model: the pool or model that is asked for.
         messages: the prompt, where it is not `body["messages"]`.
         text_input: `input` of an embedding or of the Responses API, or the prompt of a text completion.
-        embeds: whether an embedding is wanted.
+        embeds: whether it is to be embedded: then each part of it has the whole window to itself.
         needs: capabilities on top of those that the body implies.
         **more: further fields of the request.
     """
     parameters = {name: body[name] for name in _PARAMETERS if body.get(name) is not None}
     limit = next((value for name in _LIMITS if isinstance(value := parameters.get(name), int)), None)
     if embeds:
-        return Request(
-            model=model, needs=needs | {_EMBEDDING}, input_tokens=None, messages=_longest(text_input), **more
-        )
+        return Request(model=model, needs=needs, messages=_longest(text_input), **more)
     prompt = messages if messages is not None else body.get("messages")
     if not prompt and text_input is not None:
         prompt = _as_messages(text_input)
@@ -88,7 +87,7 @@ def _part(value: Any) -> Any:
 
 
 def _longest(value: Any) -> list[dict[str, Any]] | None:
-    """Each input of an embedding has the whole window to itself, so the longest one decides."""
+    """The longest of several texts decides whether they fit."""
     texts = [value] if isinstance(value, str) else value if isinstance(value, list) else []
     longest = max((each for each in texts if isinstance(each, str)), key=len, default=None)
     return None if longest is None else [{"role": "user", "content": longest}]

@@ -25,6 +25,9 @@ class Context:
         mean_seconds: measured mean latency per key, where there is one.
         scores: a policy may leave here the numbers that its distribution came from, higher is better; they order the
             fallbacks and are shown in the decision.
+        override: a policy may say here what bent its distribution, such as `nursery`.
+        memo: a policy may leave here what it will want to know when the decision's outcome teaches it, as JSON; the
+            ledger keeps it, so it must not hold the prompt.
     """
 
     request: Request
@@ -33,6 +36,8 @@ class Context:
     pending: Mapping[str, int] = field(default_factory=dict)
     mean_seconds: Mapping[str, float] = field(default_factory=dict)
     scores: Sequence[float] | None = None
+    override: str | None = None
+    memo: Any = None
 
     def expected_cost(self, spec: ModelSpec) -> float | None:
         """USD for a call of this size, or None where the price is not known."""
@@ -70,9 +75,11 @@ class Lesson:
         reward: scalar in 0 to 1 from success, latency and cost; None when the outcome teaches nothing.
         quality: score in 0 to 1 where somebody judged the answer.
         cost: USD, where it is known.
+        input_tokens: as the provider counted them, where known; likewise `output_tokens`.
         seconds: latency, where it is known.
         probability: with which the arm was drawn.
         request: what was asked, while it is still known.
+        memo: what the policy left in `Context.memo` when it chose.
         counted: whether this call was learnt from before, when it ended; then only the score is new.
     """
 
@@ -83,9 +90,12 @@ class Lesson:
     reward: float | None = None
     quality: float | None = None
     cost: float | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
     seconds: float | None = None
     probability: float = 1.0
     request: Request | None = None
+    memo: Any = None
     counted: bool = False
 
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from typing import Any
 
 from pointsman.errors import ConfigError
 from pointsman.policies.base import Policy
-from pointsman.policies.cheapest import CheapestPolicy
-from pointsman.policies.ucb import UCBPolicy
-from pointsman.policies.weighted import WeightedPolicy
 
-_POLICIES: dict[str, Callable[..., Policy]] = {
-    "weighted": WeightedPolicy,
-    "cheapest": CheapestPolicy,
-    "ucb": UCBPolicy,
+# Each in the module of its name, which is loaded when it is asked for: learners load numpy.
+_POLICIES = {
+    "adaptive": "AdaptivePolicy",
+    "cheapest": "CheapestPolicy",
+    "ucb": "UCBPolicy",
+    "weighted": "WeightedPolicy",
 }
 
 
@@ -42,7 +42,7 @@ def make_policy(given: str | Mapping[str, Any] | Policy) -> Policy:
     name = options.pop("name", None)
     if name not in _POLICIES:
         raise ConfigError(f"there is no policy {name!r}", hint=f"one of: {', '.join(policy_names())}")
-    build = _POLICIES[name]
+    build: Callable[..., Policy] = getattr(import_module(f"pointsman.policies.{name}"), _POLICIES[name])
     known = [each for each in inspect.signature(build).parameters if each != "self"]
     for option in options:
         if option not in known:

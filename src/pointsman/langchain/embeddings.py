@@ -1,0 +1,182 @@
+"""`PointsmanEmbeddings`: embeddings that fail over, but only between deployments of one and the same model."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from langchain_core.embeddings import Embeddings
+
+from pointsman.caller import litellm_model
+from pointsman.catalog.spec import ModelSpec
+from pointsman.errors import ConfigError, MissingCredentialError, MissingDependencyError
+from pointsman.langchain.builders import speaks_openai
+from pointsman.readings import Reading
+from pointsman.router import CallLimits, Router
+from pointsman.steps import Attempt
+from pointsman.types import Request
+
+CAPABILITY = "embedding.text"
+
+
+class PointsmanEmbeddings(Embeddings):
+    """Embeds texts by whichever deployment of a model can.
+
+    Vectors of different models cannot be compared, so a choice that could mix them is refused: deployments count as
+    one model if their `serves`, else their `base`, else their names are the same.
+
+    Args:
+        router: who decides.
+        model: name, alias or pool of the embedding model; needed where more than one is registered.
+        models: embeddings by the name or key of a registered model; those that are missing are built when first used.
+        timeout: seconds per attempt.
+        deadline: seconds per call, all attempts together.
+        max_cost: USD per call, all attempts together.
+
+    Raises:
+        ConfigError: E4006, if what could be chosen is not one model.
+    """
+
+    def __init__(
+        self,
+        router: Router,
+        model: str | None = None,
+        models: Mapping[str, Embeddings] | None = None,
+        *,
+        timeout: float | None = None,
+        deadline: float | None = None,
+        max_cost: float | None = None,
+    ) -> None:
+        self.router = router
+        self.model = model
+        self._given = {router.registry.get_model(name).key: child for name, child in (models or {}).items()}
+        self._built: dict[str, tuple[ModelSpec, Embeddings]] = {}
+        self._limits: CallLimits = {"timeout": timeout, "deadline": deadline, "max_cost": max_cost}
+        self._check(self._deployments())
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        """Embed texts, all of them by one deployment."""
+        return self._call(texts, lambda child: child.embed_documents(texts)) if texts else []
+
+    def embed_query(self, text: str) -> list[float]:
+        """Embed a text."""
+        vector: list[float] = self._call([text], lambda child: child.embed_query(text))
+        return vector
+
+    async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
+        """Embed texts, all of them by one deployment."""
+        if not texts:
+            return []
+
+        async def perform(attempt: Attempt) -> Any:
+            return await self._child(attempt.spec).aembed_documents(texts)
+
+        request = self._request(texts)
+        vectors: list[list[float]] = await self.router.arun(
+            request, perform, dialect="openai", reader=_read, **self._limits
+        )
+        return vectors
+
+    async def aembed_query(self, text: str) -> list[float]:
+        """Embed a text."""
+
+        async def perform(attempt: Attempt) -> Any:
+            return await self._child(attempt.spec).aembed_query(text)
+
+        request = self._request([text])
+        vector: list[float] = await self.router.arun(request, perform, dialect="openai", reader=_read, **self._limits)
+        return vector
+
+    def _call(self, texts: Sequence[str], ask: Callable[[Embeddings], Any]) -> Any:
+        def perform(attempt: Attempt) -> Any:
+            return ask(self._child(attempt.spec))
+
+        return self.router.run(self._request(texts), perform, dialect="openai", reader=_read, **self._limits)
+
+    def _request(self, texts: Sequence[str]) -> Request:
+        allowed = self._deployments()
+        self._check(allowed)  # the registry may have changed
+        keys = {spec.key for spec in allowed}
+        others = frozenset(spec.key for spec in self.router.registry if spec.key not in keys)
+        # The window holds for each text by itself, so the longest stands for all.
+        return Request(
+            messages=max(texts, key=len), needs={CAPABILITY}, model=self.model, exclude=others, max_output_tokens=0
+        )
+
+    def _deployments(self) -> list[ModelSpec]:
+        registry = self.router.registry
+        specs = registry.get_models_by_capability(CAPABILITY)
+        if self.model is not None:
+            specs = [spec for spec in specs if self.model in _names(spec) or self.model in registry.pools_of(spec.key)]
+        return [spec for spec in specs if spec.key in self._given] if self._given else specs
+
+    def _check(self, specs: Sequence[ModelSpec]) -> None:
+        if not specs:
+            wanted = f" named {self.model!r}" if self.model else ""
+            raise ConfigError(f"no embedding model{wanted} is registered", hint=f"its capabilities name {CAPABILITY!r}")
+        different = sorted({_identity(spec) for spec in specs})
+        if len(different) > 1:
+            raise ConfigError(
+                f"several embedding models could be chosen ({', '.join(different)}), whose vectors cannot be compared",
+                hint="name one by model=..., or give deployments of one model the same `serves`",
+            )
+
+    def _child(self, spec: ModelSpec) -> Embeddings:
+        child = self._given.get(spec.key)
+        if child is not None:
+            return child
+        known = self._built.get(spec.key)
+        if known is None or known[0] != spec:
+            known = self._built[spec.key] = (spec, build_embeddings(spec))
+        return known[1]
+
+
+def build_embeddings(spec: ModelSpec) -> Embeddings:
+    """Build what embeds for a spec; it makes no retries of its own.
+
+    Raises:
+        MissingCredentialError: E4402, if the variable of its key is not set.
+        MissingDependencyError: E4401, naming the package to install.
+    """
+    secret: Any = spec.secret()
+    if speaks_openai(spec):
+        try:
+            from langchain_openai import OpenAIEmbeddings  # noqa: PLC0415  optional, and a second to import
+        except ImportError:
+            raise MissingDependencyError("langchain-openai", extra="langchain") from None
+        if secret is None and spec.api_base is None and not os.environ.get("OPENAI_API_KEY"):
+            raise MissingCredentialError(spec.key, "OPENAI_API_KEY")
+        arguments: dict[str, Any] = {"model": spec.deployment_name or spec.base or spec.name, "max_retries": 0}
+        if spec.api_base is not None:
+            # Servers of one's own take texts, not tokens of OpenAI's.
+            arguments |= {"base_url": spec.api_base, "check_embedding_ctx_length": False}
+            secret = secret or "none"
+        if secret is not None:
+            arguments["api_key"] = secret
+        return OpenAIEmbeddings(**arguments)
+    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    try:
+        from langchain_litellm import LiteLLMEmbeddings  # noqa: PLC0415  optional, and seconds to import
+    except ImportError:
+        raise MissingDependencyError("langchain-litellm", extra="langchain") from None
+    options: dict[str, Any] = {"model": litellm_model(spec), "max_retries": 0}
+    if spec.api_base is not None:
+        options["api_base"] = spec.api_base
+    if secret is not None:
+        options["api_key"] = secret
+    made: Embeddings = LiteLLMEmbeddings(**options)
+    return made
+
+
+def _names(spec: ModelSpec) -> tuple[str, ...]:
+    return (spec.key, spec.name, *spec.aliases)
+
+
+def _identity(spec: ModelSpec) -> str:
+    return spec.serves or spec.base or spec.name
+
+
+def _read(vectors: Any) -> Reading:
+    """An answer without a vector is of no use."""
+    return Reading(content=bool(vectors) and vectors[0] != [])

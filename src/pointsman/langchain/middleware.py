@@ -1,0 +1,76 @@
+"""`PointsmanMiddleware`: routes every model call of an agent made by LangChain's `create_agent`."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
+from typing import Any
+
+from pointsman.errors import AllModelsFailedError, ConfigError, MissingDependencyError, NoEligibleModelsError
+from pointsman.langchain.chat import ChatPointsman
+
+try:
+    from langchain.agents.middleware import AgentMiddleware, ModelRequest
+except ImportError:
+    raise MissingDependencyError("langchain", extra="langchain") from None
+
+Requirements = Mapping[str, Any] | Callable[[ModelRequest], Mapping[str, Any]]
+
+
+class PointsmanMiddleware(AgentMiddleware[Any, Any]):
+    """Puts a routed chat model in the place of the agent's, call by call.
+
+    What a call needs is read from the call: its tools, images, documents, response format. It works on either side of
+    `ModelFallbackMiddleware`: a model that another middleware puts in after this one has failed is left alone.
+
+    Args:
+        model: the routed chat model; without one, it is made of the other arguments as `ChatPointsman` is.
+        requirements: fields of `pointsman.Request` for every call, or a function that reads them from the request.
+        **fields: as for `ChatPointsman`.
+    """
+
+    def __init__(
+        self, model: ChatPointsman | None = None, *, requirements: Requirements | None = None, **fields: Any
+    ) -> None:
+        super().__init__()
+        if model is not None and fields:
+            raise ConfigError(f"a model and {', '.join(fields)} were given", hint="give these to the model itself")
+        self.model = model or ChatPointsman(**fields)
+        self._requirements = requirements
+        # What this context's last call failed on, so that a fallback further out can be told from the agent's own model.
+        self._failed: ContextVar[tuple[Any, Any] | None] = ContextVar("pointsman_failed", default=None)
+
+    def wrap_model_call(self, request: ModelRequest, handler: Callable[[ModelRequest], Any]) -> Any:
+        """Route one model call."""
+        if self._is_fallback(request):
+            return handler(request)
+        try:
+            return handler(self._routed(request))
+        except (AllModelsFailedError, NoEligibleModelsError):
+            self._failed.set((_turn_of(request), request.model))
+            raise
+
+    async def awrap_model_call(self, request: ModelRequest, handler: Callable[[ModelRequest], Awaitable[Any]]) -> Any:
+        """Route one model call."""
+        if self._is_fallback(request):
+            return await handler(request)
+        try:
+            return await handler(self._routed(request))
+        except (AllModelsFailedError, NoEligibleModelsError):
+            self._failed.set((_turn_of(request), request.model))
+            raise
+
+    def _routed(self, request: ModelRequest) -> ModelRequest:
+        wanted = self._requirements(request) if callable(self._requirements) else self._requirements
+        return request.override(model=self.model.require(**wanted) if wanted else self.model)
+
+    def _is_fallback(self, request: ModelRequest) -> bool:
+        """Whether another middleware asks again, with a model of its own, for what has just failed here."""
+        failed = self._failed.get()
+        return failed is not None and failed[0] is _turn_of(request) and failed[1] is not request.model
+
+
+def _turn_of(request: ModelRequest) -> Any:
+    """What stays the same object when a middleware changes a request and asks again."""
+    runtime: Any = request.runtime  # None where a request was made by hand
+    return request.state if runtime is None else runtime

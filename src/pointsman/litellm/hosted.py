@@ -1,0 +1,139 @@
+"""Calls whose attempts LiteLLM makes: failover's steps, turned from a loop into answers to LiteLLM's questions."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import Any
+
+from pointsman.decision import RoutingDecision
+from pointsman.drivers import Steps
+from pointsman.litellm.outcomes import unwrapped
+from pointsman.readings import Reading
+from pointsman.steps import Attempt, Call, Raised, Result, Returned, Step, Wait
+from pointsman.types import Clock, Outcome
+
+_OPEN_CALLS = 10_000
+
+
+class HostedCall:
+    """One call. `next` says what to do, `delivered` and `failed` what came of it, from whichever thread.
+
+    Args:
+        decision: what is carried out.
+        steps: failover's.
+        clock: where time comes from.
+
+    Attributes:
+        trace: what LiteLLM calls the request.
+    """
+
+    __slots__ = ("_clock", "_ended", "_lock", "_running", "_since", "_step", "_steps", "decision", "trace")
+
+    def __init__(self, decision: RoutingDecision, steps: Steps, clock: Clock) -> None:
+        self.decision = decision
+        self._steps = steps
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._step: Step | None = None
+        self._running: Attempt | None = None
+        self._since = 0.0
+        self._ended: BaseException | None = None
+        self.trace: Any = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will be tried."""
+        return self._ended is not None
+
+    def next(self) -> Attempt | Wait:
+        """The attempt to make now, or the time to wait before asking again.
+
+        Raises:
+            Exception: what ends the call; see `Failover.steps`.
+        """
+        with self._lock:
+            if self._running is not None:
+                # LiteLLM makes one attempt at a time, so the last one has failed; of streams that break before their
+                # content it tells only later.
+                self._advance(self._raised(ConnectionError("the stream broke before its first content")))
+            elif self._step is None:
+                self._advance(None)
+            if self._ended is not None:
+                raise self._ended
+            step, self._step = self._step, None
+            if isinstance(step, Call):
+                self._running, self._since = step.attempt, self._clock.monotonic()
+                return step.attempt
+            if step is None:
+                raise RuntimeError("this call has been answered")
+            return step
+
+    def delivered(self, key: str, outcome: Outcome) -> bool:
+        """The attempt that is under way was answered; says whether it was the one of this model."""
+        reading = Reading(
+            content=True,
+            finish_reason=outcome.finish_reason,
+            input_tokens=outcome.input_tokens,
+            output_tokens=outcome.output_tokens,
+            cost=outcome.cost,
+            cached=outcome.cached,
+        )
+        with self._lock:
+            if self._running is None or self._running.model != key:
+                return False
+            seconds = self._clock.monotonic() - self._since if outcome.seconds is None else outcome.seconds
+            self._advance(Returned(None, reading, seconds, outcome.ttft))
+            return True
+
+    def failed(self, key: str, error: Exception) -> None:
+        """The attempt that is under way has failed, if it is the one of this model."""
+        with self._lock:
+            if self._running is not None and self._running.model == key:
+                self._advance(self._raised(error))
+
+    def close(self) -> None:
+        """Give back what an attempt that will not report holds; it teaches nothing."""
+        with self._lock:
+            self._steps.close()
+            self._running = self._step = None
+
+    def _raised(self, error: Exception) -> Raised:
+        partial = "partial_text" if getattr(error, "generated_content", None) else None
+        cause = unwrapped(error)
+        return Raised(cause if isinstance(cause, Exception) else error, self._clock.monotonic() - self._since, partial)
+
+    def _advance(self, result: Result) -> None:
+        self._running = None
+        try:
+            self._step = self._steps.send(result)
+        except StopIteration:
+            self._step = None
+        except Exception as error:  # noqa: BLE001  kept, and raised when LiteLLM asks what to do next
+            self._step, self._ended = None, error
+
+
+class HostedCalls:
+    """The calls under way, by the id of their decision."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._calls: OrderedDict[str, HostedCall] = OrderedDict()
+
+    def open(self, call: HostedCall) -> None:
+        """Keep a call until it is answered; one that nobody finishes goes when there are too many."""
+        with self._lock:
+            self._calls[call.decision.id] = call
+            oldest = self._calls.popitem(last=False)[1] if len(self._calls) > _OPEN_CALLS else None
+        if oldest is not None:
+            oldest.close()
+
+    def find(self, call_id: Any) -> HostedCall | None:
+        """The call of this id, if it is one of ours and not answered yet."""
+        return self._calls.get(call_id) if isinstance(call_id, str) else None
+
+    def delivered(self, call: HostedCall, key: str, outcome: Outcome) -> None:
+        """A call was answered."""
+        if call.delivered(key, outcome):
+            with self._lock:
+                self._calls.pop(call.decision.id, None)

@@ -1,0 +1,179 @@
+"""From a request for a virtual model to the plan that the proxy carries out, and the call that its outcomes belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import HTTPException
+
+from pointsman.catalog.files import Catalogue
+from pointsman.catalog.spec import ModelSpec
+from pointsman.config import Settings
+from pointsman.decision import RoutingDecision
+from pointsman.errors import InvalidRequestError, NoEligibleModelsError, PointsmanError, PromptTooLongError
+from pointsman.litellm.access import barred_models
+from pointsman.litellm.groups import Groups
+from pointsman.litellm.outcomes import CALL_KEY, Attempts, OpenCall, metadata_of
+from pointsman.litellm.requests import EMBEDDING, request_for
+from pointsman.litellm.wishes import read_wishes
+from pointsman.router import Router
+from pointsman.types import Outcome, Request
+
+AUTO = "auto"
+
+# LiteLLM follows at most five fallbacks of a request.
+_FALLBACKS = 5
+# What a client may not say of a request whose models we choose.
+_OURS = (
+    *("fallbacks", "context_window_fallbacks", "content_policy_fallbacks", "max_fallbacks", "disable_fallbacks"),
+    *("num_retries", "max_retries", "api_base", "base_url", "api_key", "user_config", "model_list"),
+)
+_EMBEDDINGS = frozenset({"aembedding", "embedding", "embeddings"})
+_COMPLETIONS = frozenset({"atext_completion", "text_completion"})
+
+
+class Planner:
+    """Plans for one proxy.
+
+    Attributes:
+        groups: the proxy's models.
+        attempts: what became of the plans.
+        ignored_wishes: how many headers and metadata entries of clients could not be read.
+    """
+
+    def __init__(self, catalogue: Catalogue, settings: Settings) -> None:
+        self.groups = Groups(catalogue)
+        self._settings = settings
+        self.router: Router | None = None
+        self.attempts: Attempts | None = None
+        self.ignored_wishes = 0
+
+    def refresh(self, host: Any) -> None:
+        """Take in what the proxy serves now.
+
+        Raises:
+            CatalogError: E4003 or E4006, if its names and the declared models cannot be matched.
+        """
+        self.groups.refresh(host)
+        if self.router is None:
+            self.router = Router.from_settings(self.groups.registry, self._settings)
+            self.attempts = Attempts(self.router)
+
+    def call_of(self, kwargs: Mapping[str, Any]) -> OpenCall | None:
+        """The call that a hook's arguments belong to, if it is one of ours."""
+        return None if self.attempts is None else self.attempts.find(metadata_of(kwargs).get(CALL_KEY))
+
+    def key_of(self, kwargs: Mapping[str, Any]) -> str | None:
+        """The model that a hook's arguments speak of."""
+        inner = kwargs.get("litellm_params")
+        for source in (kwargs, inner if isinstance(inner, Mapping) else {}, metadata_of(kwargs)):
+            info = source.get("model_info")
+            if isinstance(info, Mapping) and info.get("id") is not None:
+                return self.groups.key_of(info["id"])
+        return None
+
+    def began(self, call: OpenCall, kwargs: Mapping[str, Any]) -> None:
+        """An attempt starts; what was open before it has failed."""
+        key = self.key_of(kwargs)
+        if key is not None and self.attempts is not None:
+            self.attempts.settle(call)
+            self.attempts.begin(call, key)
+
+    def failed(self, call: OpenCall, kwargs: Mapping[str, Any], error: Exception) -> None:
+        """An attempt has failed."""
+        key = self.key_of(kwargs)
+        if key is not None and self.attempts is not None:
+            self.attempts.failed(call, key, error)
+
+    def delivered(self, call: OpenCall, kwargs: Mapping[str, Any], outcome: Outcome) -> None:
+        """An attempt has delivered; after a fallback LiteLLM may name the wrong model, and the open one is meant."""
+        running = call.running
+        key = self.key_of(kwargs)
+        if key not in running and running:
+            key = running[-1]
+        if key is not None and self.attempts is not None:
+            self.attempts.succeeded(call, key, outcome)
+
+    def ended(self, call: OpenCall, error: Exception) -> None:
+        """The whole request has failed, and with it the attempt that is still open."""
+        if self.attempts is not None:
+            for key in call.running:
+                self.attempts.failed(call, key, error)
+            self.attempts.close(call)
+
+    async def plan(self, host: Any, key: Any, data: dict[str, Any], call_type: str) -> None:
+        """Put a plan in the place of a virtual model; a name that is none is left alone.
+
+        Raises:
+            HTTPException: 400, if nothing can serve the request.
+        """
+        virtual = data.get("model")
+        if self.router is None or self.attempts is None or not self.groups.is_virtual(virtual, AUTO):
+            return
+        try:
+            request = self._request(data, call_type, await barred_models(host, key, self.groups.name_of), key)
+            decision = self.router.decide(request)
+        except (NoEligibleModelsError, InvalidRequestError) as error:
+            raise _refusal(error) from None
+        specs = _plan(decision, embeds=call_type in _EMBEDDINGS)
+        names = [self.groups.name_of[spec.key] for spec in specs]
+        for name in _OURS:
+            data.pop(name, None)
+        data["model"], data["fallbacks"], data["num_retries"] = names[0], names[1:], 0
+        self._limit_time(data, len(names))
+        self.attempts.open(OpenCall(decision))
+        metadata = data.setdefault("litellm_metadata" if "litellm_metadata" in data else "metadata", {})
+        metadata[CALL_KEY] = decision.id
+        noted = metadata.get("spend_logs_metadata")
+        metadata["spend_logs_metadata"] = {
+            **(noted if isinstance(noted, Mapping) else {}),
+            "pointsman": {"decision": decision.id, "asked_for": virtual, "plan": names, "policy": decision.policy},
+        }
+
+    def _request(self, data: Mapping[str, Any], call_type: str, barred: frozenset[str], key: Any) -> Request:
+        wishes = read_wishes(data)
+        self.ignored_wishes += wishes.ignored
+        embeds = call_type in _EMBEDDINGS
+        return request_for(
+            data,
+            model=data["model"],
+            text_input=data.get("prompt") if call_type in _COMPLETIONS else data.get("input"),
+            embeds=embeds,
+            needs=wishes.needs | EMBEDDING if embeds else wishes.needs,
+            exclude=barred,
+            max_cost=wishes.max_cost,
+            max_latency=wishes.max_latency,
+            session=wishes.session,
+            tenant=tenant_of(key),
+        )
+
+    def _limit_time(self, data: dict[str, Any], plan: int) -> None:
+        calls = self._settings.calls
+        share = None if calls.deadline is None else calls.deadline / plan
+        limits = [each for each in (calls.timeout, share, data.get("timeout")) if isinstance(each, int | float)]
+        if limits:
+            data["timeout"] = min(limits)
+
+
+def tenant_of(key: Any) -> str | None:
+    """Whose request it is: the key's team, else its user; never the key."""
+    for name in ("team_id", "org_id", "user_id"):
+        if isinstance(value := getattr(key, name, None), str) and value:
+            return value
+    return None
+
+
+def _plan(decision: RoutingDecision, *, embeds: bool) -> tuple[ModelSpec, ...]:
+    specs = decision.specs
+    if embeds:  # vectors of another model would be worse than no answer
+        specs = tuple(spec for spec in specs if spec.arm == decision.spec.arm)
+    return specs[: 1 + _FALLBACKS]
+
+
+def _refusal(error: PointsmanError) -> HTTPException:
+    code = "no_eligible_model" if isinstance(error, NoEligibleModelsError) else "invalid_request"
+    if isinstance(error, PromptTooLongError):
+        code = "context_length_exceeded"
+    detail = {"message": f"{error.code}: {error}", "type": "invalid_request_error", "param": None, "code": code}
+    return HTTPException(status_code=400, detail=detail)

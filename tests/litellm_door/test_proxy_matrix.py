@@ -1,0 +1,105 @@
+"""Every fault on every endpoint of a real proxy: as long as one model can serve, nothing is lost."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from litellm_door.proxies import Proxy
+
+from pointsman.testing import ModelFleet
+
+MESSAGES: list[Any] = [{"role": "user", "content": "Say something."}]
+
+# What comes back before any content, so that another model can take over unseen.
+FAULTS = [
+    *("server_error_500", "server_error_502", "server_error_503", "server_error_529"),
+    *("rate_limited", "rate_limited_retry_after_day", "rate_limited_retry_after_garbage", "insufficient_quota"),
+    *("bad_request", "unauthorized", "payment_required", "forbidden", "model_not_found", "too_large", "unprocessable"),
+    *("context_overflow", "content_filter", "hang", "reset_before_first_byte"),
+]
+WHOLE_FAULTS = [*FAULTS, "truncated_body", "invalid_json"]
+STREAM_FAULTS = [*FAULTS, "reset_after_first_chunk"]
+
+
+def chat(proxy: Proxy) -> tuple[str, Any]:
+    raw = proxy.client().chat.completions.with_raw_response.create(model="auto", messages=MESSAGES)
+    return raw.headers["x-pointsman-model"], raw.parse().choices[0].message.content
+
+
+def chat_stream(proxy: Proxy) -> tuple[str, Any]:
+    raw = proxy.client().chat.completions.with_raw_response.create(model="auto", messages=MESSAGES, stream=True)
+    text = "".join(chunk.choices[0].delta.content or "" for chunk in raw.parse() if chunk.choices)
+    return raw.headers["x-pointsman-model"], text
+
+
+def completion(proxy: Proxy) -> tuple[str, Any]:
+    raw = proxy.client().completions.with_raw_response.create(model="auto", prompt="Say something.")
+    return raw.headers["x-pointsman-model"], raw.parse().choices[0].text
+
+
+def embedding(proxy: Proxy) -> tuple[str, Any]:
+    raw = proxy.client().embeddings.with_raw_response.create(model="auto", input=["one", "two"])
+    return raw.headers["x-pointsman-model"].removeprefix("embed-"), raw.parse().data[1].embedding
+
+
+def responses(proxy: Proxy) -> tuple[str, Any]:
+    raw = proxy.client().responses.with_raw_response.create(model="auto", input="Say something.")
+    return raw.headers["x-pointsman-model"], raw.parse().output_text
+
+
+def responses_stream(proxy: Proxy) -> tuple[str, Any]:
+    raw = proxy.client().responses.with_raw_response.create(model="auto", input="Say something.", stream=True)
+    text = "".join(event.delta for event in raw.parse() if event.type == "response.output_text.delta")
+    return raw.headers["x-pointsman-model"], text
+
+
+def messages(proxy: Proxy) -> tuple[str, Any]:
+    """As Anthropic's clients ask."""
+    status, headers, body = proxy.post("/v1/messages", {"model": "auto", "messages": MESSAGES, "max_tokens": 50})
+    assert status == 200, body
+    return headers["x-pointsman-model"], body["content"][0]["text"]
+
+
+ENDPOINTS: list[tuple[Callable[[Proxy], tuple[str, Any]], list[str]]] = [
+    (chat, WHOLE_FAULTS),
+    (chat_stream, STREAM_FAULTS),
+    (completion, WHOLE_FAULTS),
+    (embedding, WHOLE_FAULTS),
+    (responses, WHOLE_FAULTS),
+    (responses_stream, STREAM_FAULTS),
+    (messages, WHOLE_FAULTS),
+]
+
+
+@pytest.mark.parametrize(("ask", "faults"), ENDPOINTS, ids=lambda each: getattr(each, "__name__", ""))
+def test_nothing_is_lost_while_one_model_can_serve(
+    proxy: Proxy, fleet: ModelFleet, ask: Callable[[Proxy], tuple[str, Any]], faults: list[str]
+) -> None:
+    results = dict(_results(proxy, fleet, ask, faults))
+    sys.stdout.write(f"\n{ask.__name__}: " + ", ".join(f"{fault} {result}" for fault, result in results.items()))
+    assert {fault: result for fault, result in results.items() if result != "served"} == {}
+
+
+def _results(
+    proxy: Proxy, fleet: ModelFleet, ask: Callable[[Proxy], tuple[str, Any]], faults: list[str]
+) -> Iterator[tuple[str, str]]:
+    served, _ = ask(proxy)
+    for fault in faults:
+        result = "not met"
+        for _ in range(8):  # which model comes first changes as some fall ill and others recover
+            first = served
+            fleet.heal()
+            fleet[first].clear()
+            fleet[first].fail(fault)
+            try:
+                served, content = ask(proxy)
+            except Exception as error:  # noqa: BLE001  every loss is a row of the table
+                result = f"lost: {type(error).__name__}"
+                break
+            if not content or any(record.fault for record in fleet[first].requests):
+                result = "served" if content else "lost: empty"
+                break
+        yield fault, result
