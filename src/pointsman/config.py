@@ -20,7 +20,7 @@ from pointsman.question import OnDeprecated, OnUnknown, Rules
 from pointsman.registry import ModelRegistry
 from pointsman.stores.urls import open_store
 
-DEFAULT_POLICY = "weighted"
+DEFAULT_POLICY = "adaptive"
 DEFAULT_STORE = "memory://"
 
 

@@ -355,9 +355,11 @@ class ModelRegistry:
 
     # -- parameters, prices, lifecycle
 
-    def validate_parameters(self, name: str, parameters: Mapping[str, Any]) -> list[ParameterIssue]:
-        """Report everything wrong with standard parameters for a model; empty when fine."""
-        return parameter_rules.check(self.get_model(name), parameters)
+    def validate_parameters(
+        self, name: str, parameters: Mapping[str, Any], *, input_tokens: int | None = None
+    ) -> list[ParameterIssue]:
+        """Report everything wrong with standard parameters (and a prompt's size) for a model; empty when fine."""
+        return parameter_rules.check(self.get_model(name), parameters, input_tokens=input_tokens)
 
     def map_parameters(
         self,

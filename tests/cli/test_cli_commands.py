@@ -60,7 +60,7 @@ def test_models_lists_the_configuration(invoke: Invoke, write: Write) -> None:
     result = invoke("models", "--config", write(TWO))
     assert result.exit_code == 0
     small = next(line for line in result.stdout.splitlines() if "openai:small" in line)
-    assert small.split() == ["openai:small", "active", "8,000", "1,000", "0.1", "0.4", "generation.text.chat"]
+    assert small.split() == ["openai:small", "active", "8,000", "1,000", "0.1", "0.4", "text.chat"]
     assert "2 models, registry" in result.stdout
 
 
@@ -131,6 +131,21 @@ def test_explain_names_the_check_that_left_a_model_out(invoke: Invoke, write: Wr
 def test_explain_reads_a_pool_and_a_prompt_from_standard_input(invoke: Invoke, write: Write) -> None:
     result = invoke("explain", "-", "--config", write(TWO), "--model", "seeing", stdin="a long story")
     assert result.stdout.startswith("azure:big serves")
+
+
+def test_a_prompt_that_is_no_utf8_is_read_all_the_same(folder: Path, write: Write) -> None:
+    command = [sys.executable, "-m", "pointsman", "explain", "--config", write(TWO)]
+    by_pipe = subprocess.run([*command, "-"], input=b"\xff\xfe", capture_output=True, cwd=folder, check=True)
+    by_argument = subprocess.run([*command, b"\xff\xfe"], capture_output=True, cwd=folder, check=True)
+    assert by_pipe.stdout.startswith(b"openai:small serves")
+    assert by_argument.stdout.startswith(b"openai:small serves")
+
+
+def test_a_terminal_without_the_characters_of_a_table_shows_it_all_the_same(folder: Path, write: Write) -> None:
+    command = [sys.executable, "-m", "pointsman", "models", "--config", write(TWO)]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, capture_output=True, cwd=folder, env=environment, check=True)
+    assert b"openai:small" in done.stdout
 
 
 def test_explain_lists_the_reason_for_every_model_when_none_can_serve(invoke: Invoke, write: Write) -> None:

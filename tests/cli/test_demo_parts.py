@@ -170,7 +170,7 @@ def test_the_display_fits_a_narrow_terminal_and_shows_every_model() -> None:
     console.print(picture(Scene(tally, Router(registry)), ["0:01  something happened"], 61))
     text = console.file.getvalue()  # type: ignore[attr-defined]
     low = next(line for line in text.splitlines() if line.strip().startswith("low"))
-    assert low.split() == ["low", "not", "known", "━━━━━━━", "67%", "100%", "$0.0040", "0.25", "s"]
+    assert low.split() == ["low", "not", "known", "━━━━━━╸", "67%", "100%", "$0.0040", "0.25", "s"]
     assert "4 of 4 requests" in text
     assert "1:01" in text
     assert "lost    1" in text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import pytest
@@ -79,11 +78,10 @@ class EmbeddingSettings:
     fault: ClassVar[str | None] = None
 
     @pytest.fixture(autouse=True)
-    def _served(self, fleet: ModelFleet) -> Iterator[None]:
+    def _served(self, fleet: ModelFleet) -> None:
         type(self).fleet = fleet
         if self.fault is not None:
             fleet["first"].fail(self.fault)
-        yield
 
     @property
     def embeddings_class(self) -> type[Embeddings]:

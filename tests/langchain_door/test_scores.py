@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
+from typing import Any, cast
 
 import pytest
 from langchain_core.prompts import ChatPromptTemplate
-from langchain_core.tracers.evaluation import EvaluatorCallbackHandler, wait_for_all_evaluators
 from langchain_core.tracers.run_collector import RunCollectorCallbackHandler
 
 from pointsman import Router
@@ -51,13 +51,6 @@ def test_a_run_evaluator_passes_its_score_on(llm: ChatPointsman, router: Router)
     collected = RunCollectorCallbackHandler()
     chain = ChatPromptTemplate.from_messages([("user", "{x}")]) | llm
     chain.invoke({"x": "a"}, {"callbacks": [collected]})
-    result = evaluator.evaluate_run(collected.traced_runs[0])
+    result = evaluator.evaluate_run(cast("Any", collected.traced_runs[0]))
     assert getattr(result, "score", None) == 0.5
     assert scores(router) == [(0.5, "brevity")]
-
-
-def test_a_run_evaluator_works_as_a_callback(llm: ChatPointsman, router: Router) -> None:
-    evaluator = PointsmanEvaluator(router, lambda run, example: {"key": "length", "score": 0.25})
-    llm.invoke("hello", {"callbacks": [EvaluatorCallbackHandler([evaluator], max_concurrency=0)]})
-    wait_for_all_evaluators()
-    assert scores(router) == [(0.25, "length")]

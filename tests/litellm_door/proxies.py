@@ -27,11 +27,11 @@ _ATTEMPTS = 600  # to connect, a tenth of a second apart: the proxy imports for 
 class Proxy:
     """Started by `with`, on a free port, with a config.yaml whose one callbacks line names pointsman."""
 
-    def __init__(self, folder: Path, model_list: Sequence[Mapping[str, Any]], **environment: str) -> None:
+    def __init__(self, folder: Path, model_list: Sequence[Mapping[str, Any]], *, workers: int = 1) -> None:
         self.folder = folder
         self.key = f"sk-{secrets.token_hex(24)}"
         self.port = _free_port()
-        self._environment = environment
+        self._workers = workers
         self._process: subprocess.Popen[bytes] | None = None
         (folder / "config.yaml").write_text(
             yaml.safe_dump(
@@ -72,8 +72,8 @@ class Proxy:
 
     def __enter__(self) -> Self:
         command = [str(Path(sys.executable).with_name("litellm")), "--config", "config.yaml"]
-        command += ["--host", "127.0.0.1", "--port", str(self.port)]
-        environment = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "PYTHONPATH": _SOURCE, **self._environment}
+        command += ["--host", "127.0.0.1", "--port", str(self.port), "--num_workers", str(self._workers)]
+        environment = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "PYTHONPATH": _SOURCE}
         with (self.folder / "proxy.log").open("wb") as log:
             self._process = subprocess.Popen(
                 command, cwd=self.folder, env=environment, stdout=log, stderr=subprocess.STDOUT

@@ -172,7 +172,7 @@ def test_changed_settings_do_not_drop_the_strategy(installed: Installed, fleet: 
     installed.host.update_settings(routing_strategy="latency-based-routing")
     installed.ask()
     assert fleet["cheap"].calls == 1
-    assert installed.host.get_available_deployment == installed.strategy.get_available_deployment
+    assert len(list(installed.strategy.router.ledger.rows())) == 1
 
 
 def test_deployments_that_come_and_go_are_noticed(installed: Installed, fleet: ModelFleet) -> None:

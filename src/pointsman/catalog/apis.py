@@ -93,9 +93,9 @@ def name_for(spec: ModelSpec, parameter: str) -> str:
     return names.get(parameter, parameter)
 
 
-def is_supported(spec: ModelSpec, parameter: str) -> bool:
-    """Whether the model takes the parameter; unknown support permits."""
-    if parameter in spec.unsupported_parameters:
+def is_supported(spec: ModelSpec, parameter: object) -> bool:
+    """Whether the model takes the parameter; unknown support permits, but a name is text."""
+    if not isinstance(parameter, str) or parameter in spec.unsupported_parameters:
         return False
     if spec.supported_parameters is not None:
         declared = parameter in spec.supported_parameters or parameter in OUTPUT_LIMIT_NAMES

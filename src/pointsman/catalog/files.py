@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
@@ -11,6 +12,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from pointsman.catalog import capabilities
+from pointsman.catalog.bounds import short
 from pointsman.catalog.loader import Bounds, load_file, load_text, locate
 from pointsman.catalog.pools import Pool
 from pointsman.catalog.spec import ModelSpec, nearest
@@ -22,6 +24,9 @@ _T = TypeVar("_T", bound=BaseModel)
 MODEL_SECTIONS = ("models", "pools", "include", "capabilities", "lifecycle", "discovery")
 ROUTER_SECTIONS = ("policy", "store", "seed", "health", "calls", "budget", "limits", "cache", "parameters", "relax")
 SECTIONS = (*MODEL_SECTIONS, *ROUTER_SECTIONS)
+
+# Beyond so many, more problems help nobody.
+_MOST_PROBLEMS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +85,10 @@ def parse_catalogue(tree: Any, path: str | None = None) -> Catalogue:
         if section not in SECTIONS:
             line, column = locate(tree, (section,))
             hint = nearest(section, SECTIONS) or f"one of: {', '.join(SECTIONS)}"
-            problems.append(ConfigError(f"{section!r} is no section", hint=hint, path=path, line=line, column=column))
+            text = f"{short(section)} is no section"
+            problems.append(ConfigError(text, hint=hint, path=path, line=line, column=column))
+        if len(problems) >= _MOST_PROBLEMS:
+            raise gathered(problems)
     spellings = _spellings(tree, path, problems)
     models = _models(tree, spellings, path, problems)
     pools = _pools(tree, spellings, path, problems)
@@ -129,6 +137,8 @@ def _models(tree: Any, spellings: Mapping[str, str], path: str | None, problems:
     models: list[ModelSpec] = []
     seen: dict[str, int] = {}
     for number, entry in enumerate(entries):
+        if len(problems) >= _MOST_PROBLEMS:
+            break
         if not isinstance(entry, dict):
             problems.append(_wrong_kind(tree, ("models", number), "a mapping with `name` and `provider`", entry, path))
             continue
@@ -162,6 +172,8 @@ def _pools(tree: Any, spellings: Mapping[str, str], path: str | None, problems: 
         return {}
     pools = {}
     for name, entry in entries.items():
+        if len(problems) >= _MOST_PROBLEMS:
+            break
         if entry is not None and not isinstance(entry, dict):
             problems.append(_wrong_kind(tree, ("pools", name), "a mapping", entry, path))
             continue
@@ -181,7 +193,7 @@ def validated(
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        for each in error.errors(include_url=False):
+        for each in error.errors(include_url=False)[:_MOST_PROBLEMS]:
             at = (*where, *each["loc"])
             field_name = ".".join(str(part) for part in at)
             if each["type"] == "extra_forbidden":
@@ -210,10 +222,10 @@ def _names(tree: Any, section: str, path: str | None, problems: list[CatalogErro
         problems.append(_wrong_kind(tree, (section,), "a list of names", value, path))
         return []
     known = builtin_names()
-    for number, name in enumerate(value):
+    for number, name in enumerate(value[:_MOST_PROBLEMS]):
         if name not in known:
             line, column = locate(tree, (section, number))
-            text = f"there is no built-in catalogue {name!r}"
+            text = f"there is no built-in catalogue {short(name)}"
             problems.append(ConfigError(text, hint=_one_of(known), path=path, line=line, column=column))
     return list(value)
 
@@ -232,7 +244,8 @@ def _located(error: CatalogError, tree: Any, where: tuple[str | int, ...], path:
 
 
 def _parts(field_name: str) -> list[str | int]:
-    return [int(part) if part.isdigit() else part for part in field_name.split(".")]
+    # A key may be made of digits too, of so many that they are no index, or of ones that `int` does not read.
+    return [int(part) if re.fullmatch(r"[0-9]{1,7}", part) else part for part in field_name.split(".")]
 
 
 def _kind(value: Any) -> str:

@@ -1,103 +1,35 @@
-"""Standard parameter names to each provider's, by provider and model; what a model refuses; what is too large."""
+"""Standard parameters for a model: defaults filled in, sizes clamped, names and values as its provider spells them."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from pointsman.catalog.apis import OUTPUT_LIMIT_NAMES, api_of, is_supported, name_for, names_for
+from pointsman.catalog.parameter_checks import ParameterIssue, check
+from pointsman.catalog.translation import LISTS_STOPS, SHAPED, SHAPES, shaped
 from pointsman.errors import InvalidParametersError
 
 if TYPE_CHECKING:
     from pointsman.catalog.spec import ModelSpec
 
+__all__ = [
+    "OUTPUT_LIMIT_NAMES",
+    "Dialect",
+    "OnUnsupported",
+    "ParameterIssue",
+    "check",
+    "is_supported",
+    "name_for",
+    "names_for",
+    "translate",
+]
+
 Dialect = Literal["provider", "openai"]
 OnUnsupported = Literal["raise", "drop", "exclude"]
 
-# Names that mean the answer's size in any dialect; `max_tokens` is the standard one.
-OUTPUT_LIMIT_NAMES = ("max_tokens", "max_completion_tokens", "max_output_tokens")
-
-_BEDROCK = {"stop": "stop_sequences"}
-_GEMINI = {"max_tokens": "max_output_tokens", "stop": "stop_sequences", "n": "candidate_count"}
-_OLLAMA = {"max_tokens": "num_predict"}
-
-BY_PROVIDER: dict[str, Mapping[str, str]] = {
-    "bedrock": _BEDROCK,
-    "anthropic": {"stop": "stop_sequences"},
-    "gemini": _GEMINI,
-    "google": _GEMINI,
-    "vertex": _GEMINI,
-    "vertex_ai": _GEMINI,
-    "ollama": _OLLAMA,
-    "huggingface": {"max_tokens": "max_new_tokens", "stop": "stop_sequences"},
-    "cohere": {"stop": "stop_sequences", "top_p": "p", "top_k": "k"},
-}
-
-# OpenAI's reasoning models, also behind Azure: `max_tokens` is refused, and so are the sampling parameters.
-_REASONING = re.compile(r"(?:^|[/:])(?:o[1-9](?:-|$)|gpt-[5-9](?!.*chat))")
-_REASONING_NAMES = {"max_tokens": "max_completion_tokens"}
-_REASONING_REFUSES = frozenset({"temperature", "top_p", "presence_penalty", "frequency_penalty", "logprobs"})
-_OPENAI_LIKE = frozenset({"openai", "azure", "azure_openai"})
-
-
-@dataclass(frozen=True, slots=True)
-class ParameterIssue:
-    """One thing wrong with one parameter: what was given, what the limit is, and what to do."""
-
-    parameter: str
-    value: Any
-    limit: Any
-    problem: str
-    hint: str
-
-    def __str__(self) -> str:
-        return f"{self.problem} ({self.hint})" if self.hint else self.problem
-
-
-def names_for(spec: ModelSpec) -> Mapping[str, str]:
-    """The provider's names for standard ones; a model's own `parameter_names` win."""
-    names: Mapping[str, str] = BY_PROVIDER.get(spec.provider, {})
-    if is_reasoning_model(spec):
-        names = _REASONING_NAMES
-    return {**names, **spec.parameter_names} if spec.parameter_names else names
-
-
-def is_reasoning_model(spec: ModelSpec) -> bool:
-    """Whether this is one of OpenAI's models that think before they answer."""
-    return spec.provider in _OPENAI_LIKE and _REASONING.search(spec.base or spec.name) is not None
-
-
-def is_supported(spec: ModelSpec, parameter: str) -> bool:
-    """Whether the model takes the parameter; unknown support permits."""
-    if parameter in spec.unsupported_parameters:
-        return False
-    if spec.supported_parameters is not None:
-        return parameter in spec.supported_parameters or parameter in OUTPUT_LIMIT_NAMES
-    return not (parameter in _REASONING_REFUSES and is_reasoning_model(spec))
-
-
-def check(spec: ModelSpec, parameters: Mapping[str, Any]) -> list[ParameterIssue]:
-    """Report everything wrong with these standard parameters for this model at once; empty when fine."""
-    issues = []
-    for name, value in parameters.items():
-        if not is_supported(spec, name):
-            problem = f"{spec.key} does not support {name}"
-            issues.append(ParameterIssue(name, value, None, problem, "leave it out, or let it be dropped"))
-        elif name in OUTPUT_LIMIT_NAMES:
-            issues.extend(_check_output_limit(spec, name, value))
-    return issues
-
-
-def _check_output_limit(spec: ModelSpec, name: str, value: Any) -> list[ParameterIssue]:
-    limit = spec.max_output_tokens
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        problem = f"{name} is {value!r}, expected a whole number of tokens above 0"
-        return [ParameterIssue(name, value, limit, problem, "")]
-    if limit is not None and value > limit:
-        problem = f"{name} {value} exceeds the limit {limit} of {spec.key}"
-        return [ParameterIssue(name, value, limit, problem, f"ask for at most {limit}")]
-    return []
+# Anthropic's API insists on `max_tokens`. Where nobody says how long an answer may be, this much or the model's limit.
+REQUIRED_OUTPUT_TOKENS = 4_096
 
 
 def translate(
@@ -107,32 +39,78 @@ def translate(
     dialect: Dialect = "provider",
     on_unsupported: OnUnsupported = "raise",
 ) -> dict[str, Any]:
-    """Rename standard parameters for the model, defaults filled in, unsupported ones raised or dropped.
+    """Say standard (OpenAI's) parameters to a model: defaults filled in, the answer's limit clamped to the model's.
 
-    `dialect="openai"` keeps standard names, for callers such as LiteLLM that rename themselves: mapping must not
-    happen twice. The answer's limit is clamped to what the model can produce.
+    `dialect="openai"` keeps standard names and values, for callers such as LiteLLM that translate themselves: that
+    must not happen twice, and doing this twice changes nothing. `dialect="provider"` also translates:
+
+    - names by provider and family (`pointsman.catalog.apis.NAMES`), a model's own `parameter_names` first;
+    - `tools`, `tool_choice`, `parallel_tool_calls` and `response_format` by value, for Anthropic's Messages (Claude on
+      Bedrock and Vertex included), Gemini, Ollama, Cohere, and Bedrock's Converse (`toolConfig`, `outputConfig`) for
+      what others than Anthropic make there; JSON is asked for only where it was asked for;
+    - one stop word to a list of one where the API wants a list;
+    - and gives Anthropic the `max_tokens` it insists on: at most 4,096 unless somebody says otherwise.
+
+    Args:
+        spec: the model.
+        parameters: under their standard names; None counts as not given.
+        dialect: whose names and values the result has.
+        on_unsupported: `raise`, or leave out what the model does not take and what its API cannot be told.
 
     Raises:
-        InvalidParametersError: E4104, for unsupported parameters unless they are dropped.
+        InvalidParametersError: E4104, naming every unsupported parameter, unless they are dropped.
     """
-    refused = [name for name in parameters if not is_supported(spec, name)]
+    given = {name: value for name, value in parameters.items() if value is not None}
+    refused = [name for name in given if not is_supported(spec, name)]
     if refused and on_unsupported == "raise":
-        raise InvalidParametersError(spec.key, check(spec, {name: parameters[name] for name in refused}))
-    names = names_for(spec) if dialect == "provider" else {}
-    result: dict[str, Any] = {}
-    for name, value in {**spec.default_parameters, **parameters}.items():
-        if name in refused:
-            continue
-        clamped = value
-        if name in OUTPUT_LIMIT_NAMES and isinstance(value, int) and spec.max_output_tokens is not None:
-            clamped = min(value, spec.max_output_tokens)
-        result[_renamed(name, names)] = clamped
+        raise InvalidParametersError(spec.key, check(spec, {name: given[name] for name in refused}))
+    settled = _settled(spec, {name: value for name, value in given.items() if name not in refused})
+    return settled if dialect == "openai" else _to_provider(spec, settled, on_unsupported)
+
+
+def _settled(spec: ModelSpec, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Defaults filled in; of several names for the answer's limit one, the smallest, and no more than the model has."""
+    limited = any(name in given for name in OUTPUT_LIMIT_NAMES)
+    result = {
+        name: value
+        for name, value in spec.default_parameters.items()
+        if value is not None and is_supported(spec, name) and not (limited and name in OUTPUT_LIMIT_NAMES)
+    }
+    result.update(given)
+    limits = [name for name in OUTPUT_LIMIT_NAMES if name in result]
+    if limits:
+        values = [result[name] for name in limits]
+        for name in limits[1:]:
+            del result[name]
+        if all(isinstance(value, int) for value in values):
+            most = spec.max_output_tokens
+            result[limits[0]] = min(values if most is None else [*values, most])
     return result
 
 
-def _renamed(name: str, names: Mapping[str, str]) -> str:
-    if name in names:
-        return names[name]
-    if name in OUTPUT_LIMIT_NAMES and "max_tokens" in names:
-        return names["max_tokens"]
-    return name
+def _to_provider(spec: ModelSpec, settled: Mapping[str, Any], on_unsupported: OnUnsupported) -> dict[str, Any]:
+    api = api_of(spec)
+    own = spec.parameter_names
+    result: dict[str, Any] = {}
+    by_value: dict[str, Any] = {}
+    for name, value in settled.items():
+        if name in SHAPED and name not in own and api in SHAPES:
+            by_value[name] = value
+        elif name == "stop" and isinstance(value, str) and name not in own and api in LISTS_STOPS:
+            result[name_for(spec, name)] = [value]
+        else:
+            result[name_for(spec, name)] = value
+    if by_value:
+        said, refused = shaped(api, by_value, spec)
+        if refused and on_unsupported == "raise":
+            issues = [
+                ParameterIssue(name, by_value[name], None, f"{name} cannot be said to {spec.key}", str(why))
+                for name, why in refused.items()
+            ]
+            raise InvalidParametersError(spec.key, issues)
+        result.update(said)
+    if api == "anthropic":
+        result.setdefault(
+            name_for(spec, "max_tokens"), min(spec.max_output_tokens or REQUIRED_OUTPUT_TOKENS, REQUIRED_OUTPUT_TOKENS)
+        )
+    return result

@@ -68,6 +68,9 @@ Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Score = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
+_LONGEST_NAME = 80
+# Of one entry; beyond so many, more problems help nobody.
+_MOST_PROBLEMS = 50
 _ENV = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
@@ -289,7 +292,7 @@ def split_key(text: str, providers: frozenset[str] | set[str] = KNOWN_PROVIDERS)
 def invalid_model(error: ValidationError, name: object) -> InvalidModelError:
     """Say what pydantic found in our words: every field, never a value that could be a secret."""
     problems = []
-    for each in error.errors(include_url=False, include_input=True):
+    for each in error.errors(include_url=False, include_input=True)[:_MOST_PROBLEMS]:
         field = ".".join(str(part) for part in each["loc"]) or None
         problems.append(_problem(each, field, name))
     first = problems[0]
@@ -297,7 +300,7 @@ def invalid_model(error: ValidationError, name: object) -> InvalidModelError:
 
 
 def _problem(each: Any, field: str | None, name: object) -> InvalidModelError:
-    of = f"model {name!r}: " if isinstance(name, str) and name else "model: "
+    of = f"model {name[:_LONGEST_NAME]!r}: " if isinstance(name, str) and name else "model: "
     match each["type"]:
         case "missing":
             return InvalidModelError(f"{of}{field!r} is missing", field=field, hint=f"add `{field}: ...`")
@@ -324,5 +327,7 @@ def nearest(name: str, names: Any) -> str | None:
     """A hint that names what looks most like `name`."""
     from difflib import get_close_matches  # noqa: PLC0415  only needed when something went wrong
 
+    if len(name) > _LONGEST_NAME:  # nobody mistypes that much, and comparing takes time and memory
+        return None
     close = get_close_matches(name, list(names), n=1)
     return f"did you mean {close[0]!r}?" if close else None

@@ -1,10 +1,12 @@
-"""Other spellings of a model's fields: the seed documents' names and units, read into ours; conflicts are errors."""
+"""Other spellings of a model's fields: other registries' names and units, read into ours; conflicts are errors."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
+
+from pointsman.catalog.capabilities import NO_CAPABILITIES
 
 RENAMED: dict[str, str] = {
     "model_id": "name",
@@ -18,6 +20,7 @@ RENAMED: dict[str, str] = {
     "supported_output_types": "output_modalities",
     "replacement_model": "replacement",
     "parameter_mappings": "parameter_names",
+    "converter_fn": "converter",
     "size": "size_billions",
     "deprecated_at": "deprecation_date",
     "memory_required_gb": "memory_gb",
@@ -48,6 +51,15 @@ for _side in ("input", "output"):
                 _times(_factor),
             )
 
+# One price for every token is a price for both kinds.
+_BOTH_SIDES = {"cost_per_token": "cost_per_1m_input_tokens"}
+# Part of other registries' metrics, which is measured here and not declared.
+SET_ASIDE = {"success_rate": "measured by traffic and health checks: `router.health(name).success_rate`"}
+
+# Far more fields, or parts of one, than a model has; each wrong one costs a line of explanation.
+_MOST_PARTS = 1_000
+# Beyond it an integer cannot become a float.
+_NO_NUMBER = 1e300
 _SIZE = re.compile(r"(?:(?P<experts>\d+)\s*x\s*)?(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[bBmMtT]?)\Z")
 _UNITS = {"": 1.0, "b": 1.0, "m": 1e-3, "t": 1e3}
 
@@ -63,27 +75,50 @@ def canonical_fields(data: Mapping[str, Any]) -> dict[str, Any]:
     """
     result: dict[str, Any] = {}
     flags: dict[str, bool] = {}
+    _check_size(data)
     for key, value in data.items():
-        name, read = key, value
-        if key in RENAMED:
-            name = RENAMED[key]
+        if key == "metrics" and isinstance(value, Mapping):
+            _merge(result, canonical_fields({name: it for name, it in value.items() if name not in SET_ASIDE}), key)
+        elif key in RENAMED:
+            _merge(result, {RENAMED[key]: value}, key)
         elif key in CONVERTED:
             name, convert = CONVERTED[key]
-            read = convert(value)
+            _merge(result, {each: convert(value) for each in (name, _BOTH_SIDES.get(key, name))}, key)
         elif key.startswith("supports_") and isinstance(value, bool):
             flags[key] = value
-            continue
-        elif key == "is_deprecated":
-            if value is True:
-                name, read = "status", "deprecated"
-            else:
-                continue
-        if name in result and result[name] != read:
-            raise ValueError(f"{key!r} and another spelling of {name!r} disagree: {read!r} against {result[name]!r}")
-        result[name] = read
+        elif key == "status" and isinstance(value, str):
+            _merge(result, {key: value.lower()}, key)
+        elif key != "is_deprecated":
+            _merge(result, {key: value}, key)
     if isinstance(result.get("size_billions"), str):
         result["size_billions"] = size_in_billions(result["size_billions"])
-    return _with_flags(result, flags)
+    return _with_flags(_with_derived_status(result, data), flags)
+
+
+def _merge(fields: dict[str, Any], more: Mapping[str, Any], key: str) -> None:
+    for name, value in more.items():
+        if name in fields and fields[name] != value:
+            values = f"{_cut(value)} against {_cut(fields[name])}"
+            raise ValueError(f"{key!r} and another spelling of {name!r} disagree: {values}")
+        fields[name] = value
+
+
+def _with_derived_status(fields: dict[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
+    """Read `is_deprecated`, which says less than a status and must not contradict it."""
+    derived = data.get("is_deprecated")
+    if derived is True:
+        _merge(fields, {"status": "deprecated"}, "is_deprecated")
+    elif derived is False and fields.get("status") == "deprecated":
+        raise ValueError("'is_deprecated' and 'status' disagree: False against 'deprecated'")
+    return fields
+
+
+def _check_size(data: Mapping[str, Any]) -> None:
+    if len(data) > _MOST_PARTS:
+        raise ValueError(f"it has {len(data):,} fields, expected at most {_MOST_PARTS:,}")
+    for key, value in data.items():
+        if isinstance(value, list | tuple | dict) and len(value) > _MOST_PARTS:
+            raise ValueError(f"{key} has {len(value):,} parts, expected at most {_MOST_PARTS:,}")
 
 
 def size_in_billions(text: str) -> float:
@@ -94,36 +129,58 @@ def size_in_billions(text: str) -> float:
     """
     match = _SIZE.match(text.strip())
     if match is None:
-        raise ValueError(f"{text!r} is no model size; expected something like '7B', '8x7B' or '350M'")
-    return float(match["number"]) * _UNITS[match["unit"].lower()] * int(match["experts"] or 1)
+        raise ValueError(f"{_cut(text)} is no model size; expected something like '7B', '8x7B' or '350M'")
+    size = float(match["number"]) * _UNITS[match["unit"].lower()] * int(match["experts"] or 1)
+    return float(f"{size:.12g}")
 
 
-# Flags that speak of a parameter, not of a capability.
-_PARAMETER_FLAGS = {
-    "supports_temperature": "temperature",
-    "supports_top_p": "top_p",
-    "supports_frequency_penalty": "frequency_penalty",
-    "supports_presence_penalty": "presence_penalty",
-    "supports_stop_sequences": "stop",
+# Flags that speak of parameters, not of a capability.
+_PARAMETER_FLAGS: Mapping[str, tuple[str, ...]] = {
+    "temperature": ("temperature",),
+    "top_p": ("top_p",),
+    "frequency_penalty": ("frequency_penalty",),
+    "presence_penalty": ("presence_penalty",),
+    "stop_sequences": ("stop",),
+    "sampling_params": ("temperature", "top_p", "top_k"),
 }
 
 
 def _with_flags(fields: dict[str, Any], flags: Mapping[str, bool]) -> dict[str, Any]:
-    """Fold `supports_*` flags and a mapping of capabilities into the list of capabilities."""
+    """Fold `supports_*` flags and a mapping of capabilities into capabilities, features and refused parameters."""
     declared = fields.get("capabilities", [])
     if isinstance(declared, Mapping):
         flags = {**flags, **{str(name): on for name, on in declared.items() if isinstance(on, bool)}}
+        limits = {str(name): it for name, it in declared.items() if not isinstance(it, bool)}
+        fields["capabilities"] = []
         # A mapping of capabilities may also hold limits, such as `max_tokens`.
-        fields.update(canonical_fields({str(name): it for name, it in declared.items() if not isinstance(it, bool)}))
-        declared = fields["capabilities"] = []
-    on = [flag.removeprefix("supports_") for flag, it in flags.items() if it and flag not in _PARAMETER_FLAGS]
-    refused = [_PARAMETER_FLAGS[flag] for flag, it in flags.items() if not it and flag in _PARAMETER_FLAGS]
-    if on:
-        fields["capabilities"] = [*declared, *on]
-    if refused:
-        fields["unsupported_parameters"] = [*fields.get("unsupported_parameters", []), *refused]
+        _merge(fields, canonical_fields(limits), "capabilities")
+    features: dict[str, bool] = {}
+    for flag, on in flags.items():
+        word = flag.removeprefix("supports_")
+        if word in _PARAMETER_FLAGS:
+            if not on:
+                known = _listed(fields, "unsupported_parameters")
+                fields["unsupported_parameters"] = [*known, *_PARAMETER_FLAGS[word]]
+        elif word in NO_CAPABILITIES:
+            features[word] = on
+        elif on:
+            fields["capabilities"] = [*_listed(fields, "capabilities"), word]
+    if features and isinstance(fields.setdefault("features", {}), Mapping):
+        fields["features"] = {**features, **fields["features"]}
     return fields
 
 
+def _listed(fields: Mapping[str, Any], name: str) -> list[Any]:
+    value = fields.get(name, [])
+    if not isinstance(value, list | tuple):
+        raise ValueError(f"{name} is {_cut(value)}, expected a list")  # noqa: TRY004  pydantic turns it into an issue
+    return list(value)
+
+
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _NO_NUMBER
+
+
+def _cut(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:60]}..."

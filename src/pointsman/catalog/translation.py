@@ -15,12 +15,35 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-SHAPED = ("tools", "tool_choice", "parallel_tool_calls", "response_format")
+# In this order: a choice is laid over what serial calls say of it.
+SHAPED = ("tools", "parallel_tool_calls", "tool_choice", "response_format")
 
 # What Gemini's `response_schema` and `parameters` know of JSON Schema; anything else goes to their `..._json_schema`.
 _OPENAPI = frozenset(
-    "anyOf default description enum example format items maxItems maxLength maxProperties maximum minItems minLength "
-    "minProperties minimum nullable pattern properties propertyOrdering required title type".split()
+    {
+        "anyOf",
+        "default",
+        "description",
+        "enum",
+        "example",
+        "format",
+        "items",
+        "maxItems",
+        "maxLength",
+        "maxProperties",
+        "maximum",
+        "minItems",
+        "minLength",
+        "minProperties",
+        "minimum",
+        "nullable",
+        "pattern",
+        "properties",
+        "propertyOrdering",
+        "required",
+        "title",
+        "type",
+    }
 )
 # Left out without loss: Gemini answers with the listed properties alone.
 _SAID_ANYWAY = frozenset({"$schema", "additionalProperties", "strict"})
@@ -44,6 +67,9 @@ class Choice(NamedTuple):
 
     kind: Literal["auto", "required", "none", "tool"]
     name: str = ""
+
+
+_CHOICES = {"auto": Choice("auto"), "required": Choice("required"), "none": Choice("none")}
 
 
 class Format(NamedTuple):
@@ -92,8 +118,8 @@ def read_choice(value: Any) -> Choice | Mapping[str, Any]:
     Raises:
         UntranslatableError: if it is none of the standard forms.
     """
-    if isinstance(value, str) and value in ("auto", "required", "none"):
-        return Choice(value)  # type: ignore[arg-type]  just compared
+    if isinstance(value, str) and value in _CHOICES:
+        return _CHOICES[value]
     if not isinstance(value, Mapping):
         raise UntranslatableError("expected 'auto', 'required', 'none' or {type: function, function: {name: ...}}")
     if value.get("type") != "function":
@@ -128,7 +154,9 @@ def shaped(api: Api, values: Mapping[str, Any], spec: ModelSpec) -> tuple[Json, 
     shape = SHAPES[api]
     result: Json = {}
     refused: dict[str, UntranslatableError] = {}
-    without_tools = shape.none_means_no_tools and values.get("tool_choice") == "none"
+    choice = values.get("tool_choice")
+    no_calls = isinstance(choice, str) and choice == "none"
+    without_tools = no_calls and shape.none_means_no_tools
     for name in SHAPED:
         if name not in values or (without_tools and name != "response_format"):
             continue
@@ -140,7 +168,7 @@ def shaped(api: Api, values: Mapping[str, Any], spec: ModelSpec) -> tuple[Json, 
         for key, value in said.items():
             known = result.get(key)
             result[key] = {**known, **value} if isinstance(known, dict) and isinstance(value, dict) else value
-    if "tool_choice" in result and values.get("tool_choice") == "none":
+    if no_calls and "tool_choice" in result:
         result["tool_choice"].pop("disable_parallel_tool_use", None)
     return result, refused
 
@@ -252,29 +280,33 @@ def _gemini_format(wanted: Format, _: ModelSpec) -> Json:
     return said
 
 
-def _as_openapi(schema: Any, depth: int = 0) -> Any:
+class _BeyondOpenApiError(ValueError):
+    """A schema says more than Gemini's dialect can."""
+
+
+def _as_openapi(schema: Any) -> Any:
     """The schema in Gemini's dialect, or None if it says more than that dialect can."""
-    if not isinstance(schema, Mapping) or depth > _DEEPEST_SCHEMA:
+    try:
+        return _reduced(schema, 0)
+    except _BeyondOpenApiError:
         return None
+
+
+def _reduced(schema: Any, depth: int) -> Json:
+    if not isinstance(schema, Mapping) or depth > _DEEPEST_SCHEMA:
+        raise _BeyondOpenApiError
     result: Json = {}
     for key, value in schema.items():
         if key in _SAID_ANYWAY:
             continue
         if key not in _OPENAPI or (key == "type" and not isinstance(value, str)):
-            return None
+            raise _BeyondOpenApiError
         if key == "properties" and isinstance(value, Mapping):
-            parts: Any = {name: _as_openapi(each, depth + 1) for name, each in value.items()}
-            below = parts.values()
+            result[key] = {name: _reduced(each, depth + 1) for name, each in value.items()}
         elif key == "anyOf" and isinstance(value, list):
-            below = parts = [_as_openapi(each, depth + 1) for each in value]
-        elif key == "items":
-            parts = _as_openapi(value, depth + 1)
-            below = [parts]
+            result[key] = [_reduced(each, depth + 1) for each in value]
         else:
-            parts, below = value, ()
-        if any(part is None for part in below):
-            return None
-        result[key] = parts
+            result[key] = _reduced(value, depth + 1) if key == "items" else value
     return result
 
 
@@ -322,7 +354,7 @@ SHAPES: Mapping[str, Shape] = {
         _anthropic_tools,
         _anthropic_choice,
         _anthropic_format,
-        lambda: {"tool_choice": {"disable_parallel_tool_use": True}},
+        lambda: {"tool_choice": {"type": "auto", "disable_parallel_tool_use": True}},
     ),
     "converse": Shape(_converse_tools, _converse_choice, _converse_format, _NOT_SERIAL, none_means_no_tools=True),
     "gemini": Shape(_gemini_tools, _gemini_choice, _gemini_format, _NOT_SERIAL),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from typing import Any
 
 import click
@@ -41,6 +43,9 @@ def main() -> None:
 
     Commands that need a configuration read --config, else $POINTSMAN_CONFIG, else ./pointsman.yaml.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that lacks a character shows a question mark
 
 
 for _command in (demo, validate, models, explain, route, health, schema):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from rich.markup import escape
+from rich.text import Text
 
 from pointsman.catalog.files import builtin_names
 from pointsman.cli.options import config_option, find_config
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from pointsman.catalog.spec import ModelSpec
 
 _CAPABILITIES_SHOWN = 6
-_COLUMNS = ("model", "status", "window", "output", "$/1M in", "$/1M out", "capabilities")
+_COLUMNS = ("model", "status", "window", "output", "$/1M in", "$/1M out", "can")
 _NUMBERS = ("window", "output", "$/1M in", "$/1M out")
 _COLOURS = {"active": "green", "deprecated": "yellow", "maintenance": "yellow", "disabled": "red"}
 
@@ -76,7 +77,7 @@ def _print(specs: list[ModelSpec]) -> None:
             _tokens(spec.max_output_tokens),
             _price(spec.cost_per_1m_input_tokens),
             _price(spec.cost_per_1m_output_tokens),
-            _some(spec.capabilities),
+            Text(_some(spec.capabilities), no_wrap=True, overflow="ellipsis"),
         )
     console().print(shown)
 
@@ -91,4 +92,5 @@ def _price(usd: float | None) -> str:
 
 def _some(names: tuple[str, ...]) -> str:
     more = len(names) - _CAPABILITIES_SHOWN
-    return " ".join(names[:_CAPABILITIES_SHOWN]) + (f" +{more}" if more > 0 else "")
+    shown = " ".join(name.removeprefix("generation.") for name in names[:_CAPABILITIES_SHOWN])
+    return shown + (f" +{more}" if more > 0 else "")

@@ -48,7 +48,10 @@ def request_arguments(command: _F) -> _F:
 
 def read_request(prompt: str, wishes: Mapping[str, Any]) -> Request:
     """Build the request; a prompt of `-` is read from standard input."""
-    text = sys.stdin.read() if prompt == "-" else prompt
+    # What is no UTF-8 must not end in a traceback: it is replaced, from the arguments (surrogates) as from a pipe.
+    text = prompt.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    if prompt == "-":
+        text = sys.stdin.buffer.read().decode("utf-8", "replace")
     given: dict[str, Any] = {
         name: _names(value) if isinstance(value, tuple) else value for name, value in wishes.items()
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 
 _WIDTH_OF_A_PIPE = 240
@@ -17,8 +17,9 @@ def console() -> Console:
 
 
 def table(*, numbers: tuple[str, ...] = (), columns: tuple[str, ...]) -> Table:
-    """Make an empty table; columns of numbers stand to the right."""
-    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    """Make an empty table; columns of numbers stand to the right, and only the last column gives way."""
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, header_style="bold")
     for name in columns:
-        made.add_column(name, justify="right" if name in numbers else "left", overflow="fold")
+        side: JustifyMethod = "right" if name in numbers else "left"
+        made.add_column(name, justify=side, no_wrap=name != columns[-1], overflow="fold")
     return made

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pointsman.testing import ModelServer
 
 _TALKATIVE = ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy", "httpx", "openai", "asyncio")
 
@@ -17,3 +21,15 @@ def hush_litellm() -> None:
     litellm.suppress_debug_info = True
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+async def warm_up(server: ModelServer) -> None:
+    """Call a server once past pointsman: LiteLLM loads much with its first call, which is no model's latency."""
+    from litellm import acompletion  # noqa: PLC0415  seconds
+
+    await acompletion(
+        model=f"openai/{server.model.name}",
+        api_base=server.url,
+        api_key="none",
+        messages=[{"role": "user", "content": "Good morning."}],
+    )

@@ -146,7 +146,8 @@ def models_table(scene: Scene) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, header_style="bold")
     table.add_column("model", no_wrap=True)
     table.add_column("health", min_width=12, no_wrap=True)
-    table.add_column("share", min_width=_BAR + 5, no_wrap=True)
+    table.add_column("share", width=_BAR, no_wrap=True)
+    table.add_column("", justify="right", no_wrap=True)
     columns = ["right", "cost", "p50"] + (["failed"] if scene.counts_failures else [])
     for name in columns:
         table.add_column(name, justify="right", no_wrap=True)
@@ -158,11 +159,11 @@ def models_table(scene: Scene) -> Table:
             "" if line.p50 is None else f"{line.p50:.2f} s",
             str(scene.failures(key) or "") if scene.counts_failures else None,
         ]
-        share = tally.share(key)
         table.add_row(
             Text(scene.name(key)),
             Text(health, style=_COLOURS.get(health, "")),
-            Text("━" * round(share * _BAR), style="blue").append(f" {share:.0%}", style="default"),
+            ProgressBar(total=1, completed=tally.share(key), width=_BAR, complete_style="blue", finished_style="blue"),
+            f"{tally.share(key):.0%}",
             *(cell for cell in cells if cell is not None),
         )
     return table

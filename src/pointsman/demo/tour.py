@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from pointsman.calls import CallSettings
 from pointsman.catalog.spec import ModelSpec
-from pointsman.demo.cast import stage
+from pointsman.demo.cast import FAST, stage
 from pointsman.demo.doors import LangChainDoor, LiteLLMDoor
 from pointsman.demo.ending import show_ending
 from pointsman.demo.proxy import ProxyDoor, ProxyProcess
-from pointsman.demo.quiet import hush_litellm
+from pointsman.demo.quiet import hush_litellm, warm_up
 from pointsman.demo.scene import Scene
 from pointsman.demo.screen import Lines, Screen, what_was_lost, wide_console
 from pointsman.demo.tally import Tally
@@ -96,6 +96,7 @@ class Tour:
             self._say("four model servers are up; loading LangChain and LiteLLM takes some seconds")
             with self._console.status("loading") if self._live else contextlib.nullcontext():
                 hush_litellm()
+                await warm_up(fleet[FAST])
                 if find_spec("langchain_openai") is None:
                     self._say("LangChain is left out: pip install 'pointsman[langchain]'")
                 else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -83,6 +84,13 @@ class Children(Mapping[str, BaseChatModel]):
             if known is None or known[0] != spec:
                 known = self._built[spec.key] = (spec, self._build(spec))
         return known[1]
+
+    async def aof(self, spec: ModelSpec) -> BaseChatModel:
+        """Like `of`; what has to be imported and built first does not hold up the event loop."""
+        known = self._built.get(spec.key)
+        if spec.key in self._given or (known is not None and known[0] is spec):
+            return self.of(spec)
+        return await asyncio.to_thread(self.of, spec)
 
     @property
     def absent(self) -> frozenset[str]:

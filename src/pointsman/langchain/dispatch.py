@@ -110,7 +110,7 @@ class Dispatch:
         return child._generate_with_cache(messages, run_manager=None, **call.arguments(child, attempt))  # noqa: SLF001
 
     async def _aanswer(self, call: RoutedCall, messages: list[BaseMessage], attempt: Attempt) -> ChatResult:
-        child = self.models.of(attempt.spec)
+        child = await self.models.aof(attempt.spec)
         return await child._agenerate_with_cache(messages, run_manager=None, **call.arguments(child, attempt))  # noqa: SLF001
 
     # -- streams
@@ -149,7 +149,7 @@ class Dispatch:
         """Stream, with other models until the first content."""
 
         async def perform(attempt: Attempt) -> AsyncIterator[ChatGenerationChunk]:
-            child = self.models.of(attempt.spec)
+            child = await self.models.aof(attempt.spec)
             arguments = call.arguments(child, attempt)
             if not child._should_stream(async_api=True, **{**arguments, "stream": True}):  # noqa: SLF001
                 return _achunks(await self._aanswer(call, messages, attempt))

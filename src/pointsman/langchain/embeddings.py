@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from langchain_core.embeddings import Embeddings
 
 from pointsman.caller import litellm_model
 from pointsman.catalog.spec import ModelSpec
+from pointsman.decision import RoutingDecision
 from pointsman.errors import ConfigError, MissingCredentialError, MissingDependencyError
 from pointsman.langchain.builders import speaks_openai
 from pointsman.readings import Reading
@@ -72,11 +73,9 @@ class PointsmanEmbeddings(Embeddings):
         async def perform(attempt: Attempt) -> Any:
             return await self._child(attempt.spec).aembed_documents(texts)
 
-        request = self._request(texts)
-        vectors: list[list[float]] = await self.router.arun(
-            request, perform, dialect="openai", reader=_read, **self._limits
-        )
-        return vectors
+        decision = self._decide(texts)
+        record = await self.router.aexecute(decision, perform, dialect="openai", reader=_read, **self._limits)
+        return cast("list[list[float]]", record.value)
 
     async def aembed_query(self, text: str) -> list[float]:
         """Embed a text."""
@@ -84,25 +83,30 @@ class PointsmanEmbeddings(Embeddings):
         async def perform(attempt: Attempt) -> Any:
             return await self._child(attempt.spec).aembed_query(text)
 
-        request = self._request([text])
-        vector: list[float] = await self.router.arun(request, perform, dialect="openai", reader=_read, **self._limits)
-        return vector
+        decision = self._decide([text])
+        record = await self.router.aexecute(decision, perform, dialect="openai", reader=_read, **self._limits)
+        return cast("list[float]", record.value)
 
     def _call(self, texts: Sequence[str], ask: Callable[[Embeddings], Any]) -> Any:
         def perform(attempt: Attempt) -> Any:
             return ask(self._child(attempt.spec))
 
-        return self.router.run(self._request(texts), perform, dialect="openai", reader=_read, **self._limits)
+        decision = self._decide(texts)
+        return self.router.execute(decision, perform, dialect="openai", reader=_read, **self._limits).value
 
-    def _request(self, texts: Sequence[str]) -> Request:
+    def _decide(self, texts: Sequence[str]) -> RoutingDecision:
         allowed = self._deployments()
         self._check(allowed)  # the registry may have changed
         keys = {spec.key for spec in allowed}
         others = frozenset(spec.key for spec in self.router.registry if spec.key not in keys)
         # The window holds for each text by itself, so the longest stands for all.
-        return Request(
-            messages=max(texts, key=len), needs={CAPABILITY}, model=self.model, exclude=others, max_output_tokens=0
+        decision = self.router.decide(
+            Request(
+                messages=max(texts, key=len), needs={CAPABILITY}, model=self.model, exclude=others, max_output_tokens=0
+            )
         )
+        self._child(decision.spec)  # built now: what it takes to import a package is not the model's time
+        return decision
 
     def _deployments(self) -> list[ModelSpec]:
         registry = self.router.registry
@@ -179,4 +183,4 @@ def _identity(spec: ModelSpec) -> str:
 
 def _read(vectors: Any) -> Reading:
     """An answer without a vector is of no use."""
-    return Reading(content=bool(vectors) and vectors[0] != [])
+    return Reading(content=len(vectors) > 0)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
-from contextvars import ContextVar
 from typing import Any
 
 from pointsman.errors import AllModelsFailedError, ConfigError, MissingDependencyError, NoEligibleModelsError
@@ -13,6 +13,8 @@ try:
     from langchain.agents.middleware import AgentMiddleware, ModelRequest
 except ImportError:
     raise MissingDependencyError("langchain", extra="langchain") from None
+
+_TURNS_KEPT = 256
 
 Requirements = Mapping[str, Any] | Callable[[ModelRequest], Mapping[str, Any]]
 
@@ -37,8 +39,9 @@ class PointsmanMiddleware(AgentMiddleware[Any, Any]):
             raise ConfigError(f"a model and {', '.join(fields)} were given", hint="give these to the model itself")
         self.model = model or ChatPointsman(**fields)
         self._requirements = requirements
-        # What this context's last call failed on, so that a fallback further out can be told from the agent's own model.
-        self._failed: ContextVar[tuple[Any, Any] | None] = ContextVar("pointsman_failed", default=None)
+        # The turns that failed last, so that a fallback further out can be told from the agent's own model. (No context
+        # variable: LangChain runs each middleware in a context of its own.)
+        self._failed: deque[tuple[Any, Any]] = deque(maxlen=_TURNS_KEPT)
 
     def wrap_model_call(self, request: ModelRequest, handler: Callable[[ModelRequest], Any]) -> Any:
         """Route one model call."""
@@ -47,7 +50,7 @@ class PointsmanMiddleware(AgentMiddleware[Any, Any]):
         try:
             return handler(self._routed(request))
         except (AllModelsFailedError, NoEligibleModelsError):
-            self._failed.set((_turn_of(request), request.model))
+            self._failed.append((_turn_of(request), request.model))
             raise
 
     async def awrap_model_call(self, request: ModelRequest, handler: Callable[[ModelRequest], Awaitable[Any]]) -> Any:
@@ -57,7 +60,7 @@ class PointsmanMiddleware(AgentMiddleware[Any, Any]):
         try:
             return await handler(self._routed(request))
         except (AllModelsFailedError, NoEligibleModelsError):
-            self._failed.set((_turn_of(request), request.model))
+            self._failed.append((_turn_of(request), request.model))
             raise
 
     def _routed(self, request: ModelRequest) -> ModelRequest:
@@ -66,8 +69,8 @@ class PointsmanMiddleware(AgentMiddleware[Any, Any]):
 
     def _is_fallback(self, request: ModelRequest) -> bool:
         """Whether another middleware asks again, with a model of its own, for what has just failed here."""
-        failed = self._failed.get()
-        return failed is not None and failed[0] is _turn_of(request) and failed[1] is not request.model
+        turn = _turn_of(request)
+        return any(failed is turn and model is not request.model for failed, model in tuple(self._failed))
 
 
 def _turn_of(request: ModelRequest) -> Any:

@@ -135,6 +135,9 @@ def _whole(specs: Sequence[ModelSpec], name: str) -> ModelSpec:
     if len(specs) > 1:
         for field in _SMALLEST:
             changes[field] = min((value for each in specs if (value := getattr(each, field)) is not None), default=None)
+        window, output = changes["context_window"], changes["max_output_tokens"]
+        if window is not None and output is not None:
+            changes["max_output_tokens"] = min(window, output)
         for field in _LARGEST:
             values = [getattr(each, field) for each in specs]
             changes[field] = None if None in values else max(values)

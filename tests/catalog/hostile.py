@@ -1,0 +1,292 @@
+"""Inputs that are made to break a reader of catalogues: bombs of any size, and as many random ones as wanted."""
+
+from __future__ import annotations
+
+import json
+import time
+import tracemalloc
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from random import Random
+
+from pointsman import ModelRegistry
+from pointsman.catalog.files import parse_catalogue
+from pointsman.catalog.loader import load_text
+from pointsman.config import read_settings
+from pointsman.errors import CatalogError
+
+MIB = 1024 * 1024
+MOST_MEMORY = 64 * MIB
+GOAL_SECONDS = 0.2
+
+Input = str | bytes
+
+FINE = """\
+# yaml-language-server: $schema=./pointsman.schema.json
+policy: cheapest
+include: [openai]
+models:
+  - {name: house, provider: custom, base: "openai:gpt-4o-mini", api_key: "env:HOUSE_KEY", context_window: 32000}
+  - name: other
+    provider: custom
+    capabilities: [generation.text.chat, tools]
+    quality: {reasoning: 0.5}
+    cost_per_1m_input_tokens: 0.1
+    as_of: 2026-11-21
+pools:
+  auto: {}
+  cheap: {models: [house, other], policy: cheapest}
+calls: {deadline: 30}
+"""
+
+
+def _filled(unit: str, size: int, before: str = "", after: str = "") -> str:
+    return before + unit * max(1, (size - len(before) - len(after)) // len(unit)) + after
+
+
+def _numbered(unit: str, size: int, before: str = "", after: str = "") -> str:
+    parts, length, number = [before], len(before) + len(after), 0
+    while length < size:
+        part = unit.replace("#", str(number))
+        parts.append(part)
+        length += len(part)
+        number += 1
+    return "".join([*parts, after])
+
+
+def _entry(value: str) -> str:
+    return f"models:\n  - {{name: m, provider: openai, {value}}}\n"
+
+
+def _laughs(width: int, depth: int) -> str:
+    lines = [f"a0: &a0 [{', '.join(['x'] * width)}]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * width)}]" for n in range(1, depth)]
+    return "\n".join(lines)
+
+
+# Each makes an input of about so many bytes.
+BOMBS: dict[str, Callable[[int], Input]] = {
+    # depth
+    "brackets": lambda size: "[" * size,
+    "closed brackets": lambda size: "[" * (size // 2) + "]" * (size // 2),
+    "braces": lambda size: _filled("{a: ", size),
+    "dashes": lambda size: _filled("- ", size),
+    "questions": lambda size: _filled("? ", size),
+    "anchors": lambda size: _filled("&a ", size),
+    "tags": lambda size: _filled("!t ", size),
+    "one long tag": lambda size: "!" * size,
+    "indentation": lambda size: "".join(" " * depth + "a:\n" for depth in range(int((2 * size) ** 0.5))),
+    "bounded depth, wide": lambda size: _filled("[" * 30 + "]" * 30 + ",", size, "[", "]"),
+    "json depth": lambda size: _filled('{"a":', size),
+    # width
+    "many zeros": lambda size: _filled("0,", size, "[", "]"),
+    "many lists": lambda size: _filled("[],", size, "[", "]"),
+    "many mappings": lambda size: _filled("{},", size, "[", "]"),
+    "many empty items": lambda size: _filled("- \n", size),
+    "many six-byte items": lambda size: _filled("- abc\n", size),
+    "many numbers": lambda size: _filled("1234567,", size, "[", "]"),
+    "many floats": lambda size: _filled("1.5e3,", size, "[", "]"),
+    "many keys": lambda size: _numbered("k#: 1\n", size),
+    "many flow keys": lambda size: _numbered("k#: ,", size, "{", "}"),
+    "a key twice at the end": lambda size: _numbered("k#: 1\n", size) + "k0: 1\n",
+    "json: a key twice at the end": lambda size: _numbered('"k#":1,', size, "{", '"k0":1}'),
+    "many anchors": lambda size: _numbered("- &a# 1\n", size),
+    "many aliases": lambda size: _filled("*a,", size, "a: &a 1\nb: [", "]"),
+    "billion laughs": lambda _: _laughs(9, 9),
+    "quiet laughs": lambda _: "\n".join(["constraints: &c", *(f"  k{n}: &k{n} [1, 2, 3]" for n in range(50))]),
+    "laughs in a model": lambda _: _entry(f"constraints: {{{', '.join(_laughs(6, 6).splitlines())}}}"),
+    "an alias of itself": lambda _: "a: &a [*a, *a]",
+    "merge keys": lambda size: _filled("  <<: *a\n", size, "a: &a {b: 1}\nc:\n"),
+    "many documents": lambda size: _filled("--- a\n", size),
+    # scalars
+    "a long plain scalar": lambda size: "a: " + "b" * size,
+    "a long plain scalar over lines": lambda size: _filled(" x\n", size, "a:\n"),
+    "a long quoted scalar": lambda size: _filled("''", size, "a: '", "'"),
+    "long escapes": lambda size: _filled("\\x41", size, 'a: "', '"'),
+    "quoted line ends": lambda size: _filled(" \n", size, 'a: "', '"'),
+    "an unclosed quote": lambda size: 'a: "' + "b" * size,
+    "a long literal": lambda size: _filled("  x\n", size, "a: |\n"),
+    "a long folded": lambda size: _filled("  x\n\n", size, "a: >\n"),
+    "a long key": lambda size: "a" * size + ": 1",
+    "an explicit long key": lambda size: "? " + "a" * size + "\n: 1",
+    "a long quoted key": lambda size: '"' + "a" * size + '": 1',
+    "a long number": lambda size: "a: " + "9" * size,
+    "a long hexadecimal": lambda size: "a: 0x" + "f" * size,
+    "a long float": lambda size: "a: 0." + "9" * size,
+    "an exponent": lambda _: "a: 1e999999999",
+    "underscores": lambda size: _filled("1_", size, "a: ", "1"),
+    "json: a long number": lambda size: '{"a": ' + "9" * size + "}",
+    "json: infinities": lambda size: _filled("1e999,", size, "[", "1]"),
+    "comments": lambda size: _filled("#\n", size),
+    "spaces": lambda size: " " * size,
+    "line ends": lambda size: "\n" * size,
+    "carriage returns": lambda size: "\r" * size,
+    "tabs": lambda size: _filled("\ta: 1\n", size),
+    "directives": lambda size: _filled("%a b\n", size),
+    "line separators": lambda size: "a: " + "\u2028" * (size // 3),
+    "next lines": lambda size: "a: " + "\x85" * (size // 2),
+    "byte order marks": lambda size: "\ufeff" * (size // 3),
+    "surrogates": lambda size: "a: " + "\ud800" * (size // 3),
+    "astral characters": lambda size: "a: " + "\U0001f600" * (size // 4),
+    "nul bytes": lambda size: b"a: b" + b"\x00" * size,
+    "utf-16": lambda size: ("a: b" * (size // 8)).encode("utf-16"),
+    "latin": lambda size: b"a: " + b"\xe9" * size,
+    "control characters": lambda size: "a: " + "\x1b" * size,
+    # what a catalogue makes of it
+    "unknown sections": lambda size: _numbered("section#: 1\n", size),
+    "broken models": lambda size: _filled("  - {x: 1}\n", size, "models:\n"),
+    "models that are none": lambda size: _filled("  - seven\n", size, "models:\n"),
+    "models that say nothing true": lambda size: _numbered(
+        "  - {name: m#, provider: x y, context_window: -1, quality: {a: 7}, as_of: never}\n", size, "models:\n"
+    ),
+    "the same model again": lambda size: _filled("  - {name: m, provider: openai}\n", size, "models:\n"),
+    "as many models as fit": lambda size: _numbered("  - {name: m#, provider: p}\n", size, "models:\n"),
+    "one alias for all": lambda size: _numbered("  - {name: m#, provider: p, aliases: [x]}\n", size, "models:\n"),
+    "a chain of bases": lambda size: _numbered("  - {name: n#, provider: p, base: m}\n", size, "models:\n"),
+    "unknown fields": lambda size: _entry(_numbered("f#: 1, ", size)),
+    "wrong scores": lambda size: _entry(_numbered("s#: 2, ", size, "quality: {", "}")),
+    "wrong flags": lambda size: _entry(_numbered("s#: x, ", size, "features: {", "}")),
+    "wrong evidence": lambda size: _entry(_numbered("s#: 1, ", size, "evidence: {name: {", "}}")),
+    "wrong aliases": lambda size: _entry(_filled("[1, 2], ", size, "aliases: [", "]")),
+    "a long name": lambda size: f"models:\n  - {{name: {'n' * size}, provider: {'p' * 100}, x: 1}}\n",
+    "a long name again and again": lambda size: _filled(
+        "  - {name: *n, provider: 1, size: *n, base: *n, capabilities: [*n], as_of: *n}\n",
+        6_000,
+        f"models:\n  - {{name: &n {'n' * size}, provider: openai}}\n",
+    ),
+    "a long capability": lambda size: _entry(_filled("a.", size, "capabilities: [", "a]")),
+    "a long base": lambda size: _entry("base: " + "b" * size),
+    "a long size": lambda size: _entry("size: '" + "9" * size + "B'"),
+    "a size with a gap": lambda size: _entry("size: '1" + " " * size + "x'"),
+    "a long secret": lambda size: _entry("api_key: " + "s" * size),
+    "a long pool member": lambda size: "pools: {a: {models: [" + "m" * size + "]}}",
+    "broken pools": lambda size: _numbered("  p#: {x: 1}\n", size, "pools:\n"),
+    "a pool of much": lambda size: "pools: {a: {" + _numbered("x#: 1, ", size) + "}}",
+    "many capabilities": lambda size: _numbered("  c#: []\n", size, "capabilities:\n"),
+    "many words": lambda size: _numbered("  w#: generation.text\n", size, "capabilities:\n"),
+    "broken includes": lambda size: _filled("x,", size, "include: [", "x]"),
+    "a long include": lambda size: "include: [" + "x" * size + "]",
+    "a long policy": lambda size: "policy: " + "x" * size,
+    "a long store": lambda size: "store: " + "x" * size,
+    "a deep policy": lambda _: "policy: " + "{name: " * 30 + "}" * 30,
+}
+
+# Values that look like something, for fields of every kind.
+ODD_VALUES = (
+    *("no", "yes", "on", "~", "null", "''", "[]", "{}", "[[]]", "{a: {b: c}}", "true", "-1", "0", "1e400", ".nan", ".inf"),
+    *("-.inf", "0x10", "0o17", "1_000", "1:30", "=", "<<", "*x", "&x 1", "!!int 3", "!!binary aGk=", "!!python/name:os.system"),
+    *("2024-06-01", "2024-6-1", "20240601", "2024-13-45", "2024-06-01T12:00:00Z", "2001-12-14t21:59:43.10-05:00", "86400"),
+    *("'2024-06-01 00:00:00'", "01.06.2024", "June 1st", "0000-00-00", "99999-01-01", "1e30", "-62135596801"),
+    *('"\\u0000"', '"\\uD800"', "²", "½", "٣", "9" * 41, "9" * 5000, "'9x9x9B'", "8x7B", "7 B", "env:", "env:A B", "sk-abc123"),
+)
+ODD_KEYS = ("²", "9" * 5000, "self", "__class__", "model_config", "0", "-1", "a.b", "''", "? ", "name", "true", "1.5", "~")
+_FIELDS = (
+    *("name", "provider", "family", "base", "aliases", "tags", "capabilities", "features", "constraints", "quality"),
+    *("size", "size_billions", "context_window", "max_tokens", "cost_per_1k_input_tokens", "input_cost_per_token"),
+    *("latency_p50_ms", "parameter_names", "default_parameters", "api_key", "api_base", "status", "as_of", "evidence"),
+    *("sunset_date", "maintenance", "weight", "priority", "supports_vision", "is_deprecated", "batch", "delivery"),
+)
+_SOUP = (
+    *("[", "]", "{", "}", ",", ": ", "- ", "? ", "&a ", "*a", "!t ", "|", ">", "'", '"', "#", "%", "@", "`", "\n", "\t", "  "),
+    *("---\n", "...\n", "<<: ", "models:\n", "pools:", "name: ", "a", "0", "-", "~", "\\", "\r", "\x00", "\ufeff", "\u2028"),
+)
+
+
+def random_inputs(count: int, seed: int, largest: int = MIB) -> Iterator[tuple[str, Input]]:
+    """Yield named inputs: odd values in real places, damaged catalogues, soups of tokens, noise, bombs in disguise."""
+    random = Random(seed)
+    makers = (_odd_value, _damaged, _soup, _noise, _disguised, _nested)
+    for number in range(count):
+        maker = makers[number % len(makers)]
+        size = int(2 ** random.uniform(4, largest.bit_length() - 1))
+        yield f"{maker.__name__.removeprefix('_')} {number}", maker(random, size)
+
+
+def _odd_value(random: Random, _size: int) -> Input:
+    fields = [f"{random.choice(_FIELDS)}: {random.choice(ODD_VALUES)}" for _ in range(random.randint(1, 3))]
+    holder = f"{random.choice(_FIELDS)}: {{{random.choice(ODD_KEYS)}: {random.choice(ODD_VALUES)}}}"
+    section = f"{random.choice(('pools', 'health', 'calls', 'policy', 'seed', 'store', 'include', 'lifecycle'))}: "
+    return _entry(", ".join([*fields, holder])) + section + random.choice(ODD_VALUES) + "\n"
+
+
+def _damaged(random: Random, size: int) -> Input:
+    text = bytearray((FINE * max(1, size // len(FINE) if random.random() < 0.2 else 1)).encode())
+    for _ in range(random.randint(1, 12)):
+        at = random.randrange(len(text))
+        match random.randrange(3):
+            case 0:
+                text[at] = random.randrange(256)
+            case 1:
+                del text[at : at + random.randint(1, 20)]
+            case _:
+                text[at:at] = random.choice(_SOUP).encode() * random.randint(1, 5)
+    return bytes(text)
+
+
+def _soup(random: Random, size: int) -> Input:
+    some = random.sample(_SOUP, random.randint(2, 8))
+    return "".join(random.choices(some, k=size // 2))
+
+
+def _noise(random: Random, size: int) -> Input:
+    return random.randbytes(size)
+
+
+def _disguised(random: Random, size: int) -> Input:
+    bomb = random.choice(list(BOMBS.values()))(size)
+    if isinstance(bomb, bytes):
+        return FINE.encode() + b"x: " + bomb
+    return random.choice((FINE + bomb, bomb + "\n" + FINE, _entry(f"constraints: {{x: {bomb}}}")))
+
+
+def _nested(random: Random, size: int) -> Input:
+    def value(depth: int) -> object:
+        if depth == 0 or random.random() < 0.3:
+            return random.choice((None, True, 0, -1, 1e300, "text", "", "\u2028", 10**30))
+        if random.random() < 0.5:
+            return [value(depth - 1) for _ in range(random.randint(0, 4))]
+        return {random.choice(_FIELDS): value(depth - 1) for _ in range(random.randint(0, 4))}
+
+    return json.dumps({"models": [value(random.randint(1, 6)) for _ in range(min(200, 1 + size // 2000))]})
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How reading went: what came of it, CPU seconds, and peak bytes if they were measured."""
+
+    outcome: str
+    seconds: float
+    peak: int = 0
+
+
+def read_everything(data: Input, *, is_json: bool = False) -> str:
+    """Read an input the whole way, from text to a registry and settings; anything but `CatalogError` comes through."""
+    try:
+        tree = load_text(data, path="hostile.yaml", is_json=is_json)
+        catalogue = parse_catalogue(tree, "hostile.yaml")
+        ModelRegistry.from_catalogue(catalogue)
+        read_settings(catalogue.sections, "hostile.yaml")
+    except CatalogError as error:
+        assert len(str(error)) < 4_000, "an error repeats no more than it must"
+        assert "sk-abc123" not in str(error), "an error repeats no secret"
+        return type(error).__name__
+    return "fine"
+
+
+def measure(data: Input, *, memory: bool = True, is_json: bool = False) -> Reading:
+    """Read an input twice: once for the time, once for the memory (watching memory takes time)."""
+    started = time.process_time()
+    outcome = read_everything(data, is_json=is_json)
+    seconds = time.process_time() - started
+    if not memory:
+        return Reading(outcome, seconds)
+    watching = tracemalloc.is_tracing()
+    if not watching:
+        tracemalloc.start()
+    tracemalloc.reset_peak()
+    before = tracemalloc.get_traced_memory()[0]
+    read_everything(data, is_json=is_json)
+    peak = tracemalloc.get_traced_memory()[1] - before
+    if not watching:
+        tracemalloc.stop()
+    return Reading(outcome, seconds, peak)

@@ -1,0 +1,40 @@
+"""A proxy with two worker processes that share what they learn in one SQLite file."""
+
+from __future__ import annotations
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from litellm_door.conftest import proxy_models
+from litellm_door.proxies import Proxy
+
+from pointsman.testing import ModelFleet
+
+CONFIG = """
+policy: cheapest
+store: sqlite:///pointsman.db
+pools: {auto: {}}
+calls: {deadline: 30, timeout: 10}
+"""
+BODY = {"model": "auto", "messages": [{"role": "user", "content": "Say something."}]}
+
+
+def test_no_request_is_lost_when_a_model_dies_and_any_worker_takes_any_score(tmp_path: Path, fleet: ModelFleet) -> None:
+    (tmp_path / "pointsman.yaml").write_text(CONFIG)
+    with Proxy(tmp_path, proxy_models(fleet), workers=2) as proxy, ThreadPoolExecutor(8) as threads:
+
+        def ask(number: int) -> tuple[int, str]:
+            if number == 60:
+                fleet["cheap"].kill()
+            status, headers, _ = proxy.post("/v1/chat/completions", BODY)
+            return status, headers["x-pointsman-decision"]
+
+        answers = list(threads.map(ask, range(120)))
+        assert Counter(status for status, _ in answers) == {200: 120}
+
+        decisions = [decision for _, decision in answers]
+        assert len({decision[:16] for decision in decisions}) == 2  # ids begin with what is the process's own
+        scores = [{"decision": decision, "score": 0.7} for decision in decisions[:24]]
+        statuses = threads.map(lambda score: proxy.post("/pointsman/feedback", score)[0], scores)
+        assert Counter(statuses) == {200: 24}
