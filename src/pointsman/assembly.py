@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import Literal
 
+from pointsman.catalog.bounds import short
 from pointsman.catalog.files import Catalogue, read_builtin
 from pointsman.catalog.inheritance import with_base
 from pointsman.catalog.loader import locate
-from pointsman.catalog.spec import ModelSpec
+from pointsman.catalog.spec import ModelSpec, nearest
 from pointsman.errors import ConfigError, InvalidModelError
 from pointsman.lookup import PRECEDENCE, find
 from pointsman.snapshot import Snapshot
@@ -68,10 +68,10 @@ def _check_pools(catalogue: Catalogue, snapshot: Snapshot) -> None:
         for number, model in enumerate(pool.models or ()):
             if not snapshot.mask_of([model]):
                 line, column = locate(catalogue.sections, ("pools", name, "models", number))
-                near = get_close_matches(model, [*snapshot.names, *snapshot.bits], n=1)
+                near = nearest(model, [*snapshot.names, *snapshot.bits])
                 raise ConfigError(
-                    f"pool {name!r} lists {model!r}, which is not registered",
-                    hint=f"did you mean {near[0]!r}?" if near else "declare it under `models:` or `include:` it",
+                    f"pool {name!r} lists {short(model)}, which is not registered",
+                    hint=near or "declare it under `models:` or `include:` it",
                     path=catalogue.path,
                     line=line,
                     column=column,

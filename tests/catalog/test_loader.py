@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 
 import pytest
 import yaml
@@ -84,11 +85,14 @@ def test_json_is_as_strict() -> None:
             load_text(text, is_json=True)
 
 
+# PyYAML writes YAML 1.1, where `0E0` needs no quotes to be text.
+NUMBER_IN_1_2 = re.compile(r"[-+]?[0-9.]+[eE][-+]?[0-9]+\Z")
+
 values = st.recursive(
     st.none()
     | st.booleans()
     | st.integers(-(10**6), 10**6)
-    | st.text(st.characters(exclude_categories=["C"]), max_size=20),
+    | st.text(st.characters(exclude_categories=["C"]), max_size=20).filter(lambda text: not NUMBER_IN_1_2.match(text)),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text("abcxyz", min_size=1), inner, max_size=4),
     max_leaves=20,
 )

@@ -98,12 +98,9 @@ def test_summarisation_and_tool_selection_use_it_as_any_model(llm: ChatPointsman
     selector = LLMToolSelectorMiddleware(model=llm, max_tools=1)
     summariser = SummarizationMiddleware(llm, trigger=("fraction", 0.0001), keep=("messages", 2))
     agent = create_agent(llm, [weather, population], middleware=[summariser, selector])
-    turns = [
-        HumanMessage("tell me something " * 10),
-        AIMessage("something"),
-        HumanMessage("How is the weather in Paris?"),
-    ]
-    assert last_text(agent.invoke({"messages": turns}))
+    turns = [HumanMessage("tell me something " * 10), AIMessage("something"), *ASKED["messages"]]
+    asked: Any = {"messages": turns}
+    assert last_text(agent.invoke(asked))
 
 
 # -- the middleware
@@ -183,7 +180,7 @@ def break_something(fleet: ModelFleet, turn: int) -> None:
 
 
 async def run_of_50_steps(router: Router, fleet: ModelFleet, *, disturb: bool) -> list[str]:
-    agent = create_agent(ChatPointsman(router=router, timeout=1.0), [weather])
+    agent = create_agent(ChatPointsman(router=router, timeout=0.5), [weather])
     messages: list[Any] = []
     for turn in range(25):
         if disturb:

@@ -83,7 +83,7 @@ class TestFirstModelFailing(ChatSuite):
 
 class TestFirstModelHanging(ChatSuite):
     fault = "hang"
-    timeout = 0.3
+    timeout = 0.2
 
 
 class TestFirstModelResetting(ChatSuite):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
 from litellm_door.conftest import proxy_models
 from litellm_door.proxies import Proxy
 
@@ -20,18 +22,23 @@ calls: {deadline: 30, timeout: 10}
 BODY = {"model": "auto", "messages": [{"role": "user", "content": "Say something."}]}
 
 
+LONG = "POINTSMAN_LONG" in os.environ
+REQUESTS, CONCURRENCY = (2_000, 32) if LONG else (120, 8)
+
+
+@pytest.mark.long
 def test_no_request_is_lost_when_a_model_dies_and_any_worker_takes_any_score(tmp_path: Path, fleet: ModelFleet) -> None:
     (tmp_path / "pointsman.yaml").write_text(CONFIG)
-    with Proxy(tmp_path, proxy_models(fleet), workers=2) as proxy, ThreadPoolExecutor(8) as threads:
+    with Proxy(tmp_path, proxy_models(fleet), workers=2) as proxy, ThreadPoolExecutor(CONCURRENCY) as threads:
 
         def ask(number: int) -> tuple[int, str]:
-            if number == 60:
+            if number == REQUESTS // 2:
                 fleet["cheap"].kill()
             status, headers, _ = proxy.post("/v1/chat/completions", BODY)
             return status, headers["x-pointsman-decision"]
 
-        answers = list(threads.map(ask, range(120)))
-        assert Counter(status for status, _ in answers) == {200: 120}
+        answers = list(threads.map(ask, range(REQUESTS)))
+        assert Counter(status for status, _ in answers) == {200: REQUESTS}
 
         decisions = [decision for _, decision in answers]
         assert len({decision[:16] for decision in decisions}) == 2  # ids begin with what is the process's own

@@ -23,10 +23,10 @@ _CONSTANTS: Mapping[str, bool | None] = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
-_NUMBERS: tuple[tuple[re.Pattern[str], Callable[[str], int | float]], ...] = (
-    (re.compile(r"[-+]?[0-9]+(?:_[0-9]+)*\Z"), int),
-    (re.compile(r"0x[0-9a-fA-F]+\Z"), lambda text: int(text, 16)),
-    (re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:_[0-9]+)*(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z"), float),
+_NUMBER = re.compile(
+    r"(?P<whole>[-+]?[0-9]+(?:_[0-9]+)*)\Z"
+    r"|(?P<hexadecimal>0x[0-9a-fA-F]+)\Z"
+    r"|[-+]?(?:\.[0-9]+|[0-9]+(?:_[0-9]+)*(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z"
 )
 _NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)\Z|\.(?:nan|NaN|NAN)\Z")
 # What a plain scalar begins with that may be more than text; everything else need not be looked at twice.
@@ -89,7 +89,8 @@ class Builder:
 
     def _mapping(self, depth: int) -> LocatedDict:
         result = LocatedDict()
-        marks = result.marks
+        marks = result.marks = []
+        mark = marks.append
         most, longest = self._bounds.keys, self._bounds.key_length
         get, node, scalar = self._next, self._node, self._scalar
         while type(event := get()) is not _MAPPING_END:
@@ -102,7 +103,7 @@ class Builder:
                 raise self._error(f"the key {short(key)} stands twice", event, "remove one of the two")
             if key == "<<":
                 raise self._error("merge keys are not allowed", event, "repeat the fields, or use `base:`")
-            marks[key] = event.start_mark
+            mark(event.start_mark)
             event = get()
             result[key] = scalar(event) if type(event) is _SCALAR else node(event, depth)
             if len(result) > most:
@@ -116,7 +117,8 @@ class Builder:
 
     def _sequence(self, depth: int) -> LocatedList:
         result = LocatedList()
-        mark, append = result.marks.append, result.append
+        marks = result.marks = []
+        mark, append = marks.append, result.append
         get, node, scalar = self._next, self._node, self._scalar
         while type(event := get()) is not _SEQUENCE_END:
             mark(event.start_mark)
@@ -158,13 +160,15 @@ class Builder:
             return text
         if _NOT_FINITE.match(text):
             raise self._error(f"{text} is no usable number", event, "write a finite number, or leave it out")
-        for pattern, read in _NUMBERS:
-            if pattern.match(text):
-                number = read(text.replace("_", ""))
-                if isinstance(number, float) and not math.isfinite(number):
-                    raise self._error(f"{text} is too large for a number", event)
-                return number
-        return text
+        match = _NUMBER.match(text)
+        if match is None:
+            return text
+        if match.lastgroup is not None:
+            return int(text, 16) if match.lastgroup == "hexadecimal" else int(text)
+        number = float(text)
+        if not math.isfinite(number):
+            raise self._error(f"{text} is too large for a number", event)
+        return number
 
     def _allow(self, event: Any) -> None:
         """Raise what is allowed to what has been read by now deserves."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from difflib import get_close_matches
 
-from pointsman.catalog.spec import ModelSpec
+from pointsman.catalog.bounds import short
+from pointsman.catalog.spec import ModelSpec, nearest
 from pointsman.errors import InvalidModelError
 
 # Identity, address, status and evidence are a model's own.
@@ -64,11 +64,9 @@ def with_base(
         raise InvalidModelError(f"model {spec.name!r}: `base` goes in a circle", field="base")
     base = find(spec.base)
     if base is None:
-        near = get_close_matches(spec.base, names(), n=1)
-        hint = f"did you mean {near[0]!r}?" if near else "include the catalogue that has it"
-        raise InvalidModelError(
-            f"model {spec.name!r}: its base {spec.base!r} is not registered", field="base", hint=hint
-        )
+        hint = nearest(spec.base, names()) or "include the catalogue that has it"
+        text = f"model {spec.name!r}: its base {short(spec.base)} is not registered"
+        raise InvalidModelError(text, field="base", hint=hint)
     base = with_base(base, find, names, step + 1)
     inherited = {
         name: getattr(base, name)

@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
+from pointsman.catalog import capabilities as tree
 from pointsman.catalog.families import family_of
 from pointsman.catalog.spec import ModelSpec
 from pointsman.errors import CatalogError, InvalidModelError, MissingDependencyError
@@ -30,24 +31,7 @@ _KINDS = {
     "audio_speech": "generation.audio",
     "audio_transcription": "transcription",
 }
-_ABILITIES = {
-    "supports_native_streaming": "streaming",
-    "supports_vision": "vision",
-    "supports_image_input": "vision",
-    "supports_audio_input": "audio",
-    "supports_video_input": "video",
-    "supports_pdf_input": "pdf",
-    "supports_audio_output": "generation.audio",
-    "supports_function_calling": "tools",
-    "supports_parallel_function_calling": "tools.parallel",
-    "supports_response_schema": "json.schema",
-    "supports_native_structured_output": "json.schema",
-    "supports_reasoning": "reasoning",
-    "supports_prompt_caching": "prompt_caching",
-    "supports_web_search": "web_search",
-    "supports_computer_use": "computer_use",
-    "supports_embedding_image_input": "embedding.image",
-}
+_ABILITIES = {f"supports_{flag}": node for flag, node in tree.LITELLM.items()}
 _FEATURES = ("tool_choice", "system_messages", "assistant_prefill", "url_context")
 _SAMPLING = ("temperature", "top_p", "top_k")
 

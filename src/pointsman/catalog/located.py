@@ -6,23 +6,19 @@ from typing import Any
 
 
 class LocatedDict(dict[str, Any]):
-    """A mapping that remembers the parser's mark of each of its keys; see `locate`."""
+    """A mapping with the parser's mark of each of its keys, in their order; who builds it sets `marks`."""
 
     __slots__ = ("marks",)
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.marks: dict[str, Any] = {}
+    marks: list[Any]
 
 
 class LocatedList(list[Any]):
-    """A sequence that remembers the parser's mark of each of its items."""
+    """A sequence with the parser's mark of each of its items; who builds it sets `marks`."""
 
     __slots__ = ("marks",)
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.marks: list[Any] = []
+    marks: list[Any]
 
 
 def locate(tree: Any, where: tuple[str | int, ...]) -> tuple[int | None, int | None]:
@@ -30,9 +26,9 @@ def locate(tree: Any, where: tuple[str | int, ...]) -> tuple[int | None, int | N
     mark = None
     node = tree
     for part in where:
-        if isinstance(node, LocatedDict) and part in node.marks:
-            mark = node.marks[str(part)]
-        elif isinstance(node, LocatedList) and isinstance(part, int) and part < len(node.marks):
+        if isinstance(node, LocatedDict) and part in node:
+            mark = node.marks[list(node).index(str(part))]
+        elif isinstance(node, LocatedList) and isinstance(part, int) and part < len(node):
             mark = node.marks[part]
         else:
             break

@@ -80,16 +80,17 @@ def canonical_fields(data: Mapping[str, Any]) -> dict[str, Any]:
         if key == "metrics" and isinstance(value, Mapping):
             _merge(result, canonical_fields({name: it for name, it in value.items() if name not in SET_ASIDE}), key)
         elif key in RENAMED:
-            _merge(result, {RENAMED[key]: value}, key)
+            _put(result, RENAMED[key], value, key)
         elif key in CONVERTED:
             name, convert = CONVERTED[key]
-            _merge(result, {each: convert(value) for each in (name, _BOTH_SIDES.get(key, name))}, key)
+            for each in (name, _BOTH_SIDES.get(key, name)):
+                _put(result, each, convert(value), key)
         elif key.startswith("supports_") and isinstance(value, bool):
             flags[key] = value
         elif key == "status" and isinstance(value, str):
-            _merge(result, {key: value.lower()}, key)
+            _put(result, key, value.lower(), key)
         elif key != "is_deprecated":
-            _merge(result, {key: value}, key)
+            _put(result, key, value, key)
     if isinstance(result.get("size_billions"), str):
         result["size_billions"] = size_in_billions(result["size_billions"])
     return _with_flags(_with_derived_status(result, data), flags)
@@ -97,19 +98,25 @@ def canonical_fields(data: Mapping[str, Any]) -> dict[str, Any]:
 
 def _merge(fields: dict[str, Any], more: Mapping[str, Any], key: str) -> None:
     for name, value in more.items():
-        if name in fields and fields[name] != value:
-            values = f"{_cut(value)} against {_cut(fields[name])}"
-            raise ValueError(f"{key!r} and another spelling of {name!r} disagree: {values}")
-        fields[name] = value
+        _put(fields, name, value, key)
+
+
+def _put(fields: dict[str, Any], name: str, value: Any, key: str) -> None:
+    if name in fields and fields[name] != value:
+        values = f"{_cut(value)} against {_cut(fields[name])}"
+        raise ValueError(f"{key!r} and another spelling of {name!r} disagree: {values}")
+    fields[name] = value
 
 
 def _with_derived_status(fields: dict[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
     """Read `is_deprecated`, which says less than a status and must not contradict it."""
     derived = data.get("is_deprecated")
     if derived is True:
-        _merge(fields, {"status": "deprecated"}, "is_deprecated")
+        _put(fields, "status", "deprecated", "is_deprecated")
     elif derived is False and fields.get("status") == "deprecated":
         raise ValueError("'is_deprecated' and 'status' disagree: False against 'deprecated'")
+    elif derived not in (None, False):
+        raise ValueError(f"is_deprecated is {_cut(derived)}, expected true or false")
     return fields
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
+from pointsman.catalog.bounds import short
 from pointsman.errors import ConfigError
 from pointsman.policies.base import Policy
 
@@ -40,8 +41,9 @@ def make_policy(given: str | Mapping[str, Any] | Policy) -> Policy:
         )
     options = dict(given)
     name = options.pop("name", None)
-    if name not in _POLICIES:
-        raise ConfigError(f"there is no policy {name!r}", hint=f"one of: {', '.join(policy_names())}")
+    if not isinstance(name, str) or name not in _POLICIES:
+        found = short(name) if isinstance(name, str) else f"named by a {type(name).__name__}"
+        raise ConfigError(f"there is no policy {found}", hint=f"one of: {', '.join(policy_names())}")
     build: Callable[..., Policy] = getattr(import_module(f"pointsman.policies.{name}"), _POLICIES[name])
     known = [each for each in inspect.signature(build).parameters if each != "self"]
     for option in options:

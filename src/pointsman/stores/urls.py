@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pointsman.catalog.bounds import short
 from pointsman.errors import ConfigError
 from pointsman.stores.base import Store
 from pointsman.stores.memory import MemoryStore
@@ -23,4 +24,4 @@ def open_store(given: str | Store) -> Store:
 
         return SQLiteStore(given.removeprefix("sqlite:///"))
     scheme = given.partition("://")[0]
-    raise ConfigError(f"{scheme!r} is no store this version has", hint="one of: memory://, sqlite:///FILE")
+    raise ConfigError(f"{short(scheme)} is no store this version has", hint="one of: memory://, sqlite:///FILE")
