@@ -14,6 +14,7 @@ from samples import StatusError, make_spec
 from pointsman import InvalidFeedbackError, ModelRegistry, Outcome, Request, Router, StoreError, UnknownDecisionError
 from pointsman.ledger import ATTEMPTS, DECISIONS, FEEDBACK
 from pointsman.stores.memory import MemoryStore
+from pointsman.testing import FakeClock
 
 Make = Callable[..., Router]
 
@@ -116,6 +117,34 @@ def test_a_score_judges_the_model_that_answered_not_the_one_that_failed(tmp_path
     learnt = judge.statistics()["selection_stats"]["model_performance"]
     assert learnt["openai:alive"]["average_reward"] == pytest.approx(before - 0.75)
     assert "openai:dead" not in learnt
+
+
+def test_a_score_may_come_before_its_outcome_and_counts_one_pull(make_router: Make) -> None:
+    for policy in ("ucb", "adaptive"):
+        router = make_router(policy)
+        decision = router.decide("hi")
+        router.feedback(decision.id, 0.5)
+        router.observe(decision, Outcome(seconds=0.0, input_tokens=0, output_tokens=0))
+        performance = router.statistics()["selection_stats"]["model_performance"][decision.model]
+        assert performance["attempts"] == 1
+        if policy == "ucb":
+            assert performance["average_reward"] == pytest.approx(0.5)
+
+
+def test_running_processes_learn_from_each_other_within_a_second(
+    tmp_path: Path, registry: ModelRegistry, clock: FakeClock
+) -> None:
+    url = f"sqlite:///{tmp_path}/p.db"
+    first, second = (Router(registry, "ucb", url, clock=clock) for _ in range(2))
+    for _ in range(6):
+        first.observe(first.decide("hi"), Outcome(seconds=0.1))
+        clock.advance(0.5)
+    second.observe(second.decide("hi"), Outcome(seconds=0.1))
+    assert second.statistics()["selection_stats"]["total_attempts"] >= 6
+    first.close()
+    clock.advance(2)
+    second.observe(second.decide("hi"), Outcome(seconds=0.1))
+    assert second.statistics()["selection_stats"]["total_attempts"] == 8
 
 
 class FailingStore(MemoryStore):

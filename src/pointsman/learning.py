@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import logging
 import os
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pointsman.catalog.prices import call_cost
@@ -19,11 +23,22 @@ from pointsman.ledger import Ledger
 from pointsman.policies.base import LearningPolicy, Lesson
 from pointsman.steps import Attempt, AttemptRecord
 from pointsman.stores.base import Store, Write
-from pointsman.types import Outcome
+from pointsman.types import Clock, Outcome
 
 _log = logging.getLogger("pointsman")
 
 _OPEN_DECISIONS = 10_000
+# Seconds between two exchanges of what was learnt with the other processes on a store.
+_EXCHANGE_EVERY = 1.0
+
+
+@dataclass(slots=True)
+class _Open:
+    """A decision of this process: who answered, and whether it was scored already."""
+
+    decision: RoutingDecision
+    answered: ModelSpec | None = None
+    scored: bool = False
 
 
 class Learning:
@@ -33,24 +48,29 @@ class Learning:
         failed_writes: how many writes the store has refused.
     """
 
-    def __init__(self, chooser: Chooser, store: Store, ledger: Ledger) -> None:
+    def __init__(self, chooser: Chooser, store: Store, ledger: Ledger, clock: Clock) -> None:
         self._chooser = chooser
+        self._clock = clock
         self._store = store
         self._ledger = ledger
         self._policy = chooser.choice.policy
         self._space = f"learnt.{chooser.choice.name}"
         self._replica = os.urandom(6).hex()
         self._lock = threading.Lock()
-        self._open: OrderedDict[str, tuple[RoutingDecision, ModelSpec | None]] = OrderedDict()
+        self._open: OrderedDict[str, _Open] = OrderedDict()
+        self._changed: set[str] = set()
+        self._next_exchange = 0.0
         self.failed_writes = 0
-        self._restore()
+        if store.shared and isinstance(self._policy, LearningPolicy):
+            self._merge_others(self._policy)
+            atexit.register(_flush_at_exit, weakref.ref(self))
 
     # -- attempts (the observer of failover)
 
     def decided(self, decision: RoutingDecision) -> None:
         """A decision was made."""
         with self._lock:
-            self._open[decision.id] = (decision, None)
+            self._open[decision.id] = _Open(decision)
             if len(self._open) > _OPEN_DECISIONS:
                 self._open.popitem(last=False)
         self._try(lambda: self._ledger.decided(decision))
@@ -73,13 +93,16 @@ class Learning:
         attempt, outcome, fault = record
         decision, spec = attempt.decision, attempt.spec
         cost = cost_of(spec, outcome)
+        known = self._open.get(decision.id)
         if outcome.ok:
-            with self._lock:
-                if decision.id in self._open:
-                    self._open[decision.id] = (decision, spec)
+            if known is not None:
+                known.answered = spec
             self._chooser.keep_session(decision.request, spec)
         if not outcome.cached:
-            self._teach(self._lesson(decision, spec, outcome, fault, cost), decision.request.model)
+            lesson = self._lesson(decision, spec, outcome, fault, cost)
+            if known is not None and known.scored and spec.key == decision.model:
+                lesson = replace(lesson, counted=True)
+            self._teach(lesson, decision.request.model)
         self._try(lambda: self._ledger.attempted(record, cost))
 
     def _lesson(
@@ -108,8 +131,9 @@ class Learning:
         """Take in a score; see `Router.feedback`. It judges the model that answered, be it a fallback."""
         if not _is_score(score):
             raise InvalidFeedbackError(f"the score is {score!r}; expected a number from 0 to 1")
-        decision, answered = self._open.get(decision_id) or (None, None)
-        if decision is not None:
+        known_here = self._open.get(decision_id)
+        if known_here is not None:
+            decision, answered = known_here.decision, known_here.answered
             spec = answered or decision.spec
             facts: dict[str, Any] = {
                 "arm": spec.arm,
@@ -129,6 +153,8 @@ class Learning:
                 arm = key if known is None else known.arm
                 facts = {**row, "arm": arm, "model": key, "probability": row["probabilities"].get(key, 0.0)}
         self._ledger.scored(decision_id, float(score), source)
+        if known_here is not None:
+            known_here.scored = True
         lesson = Lesson(
             arm=facts["arm"],
             key=facts["model"],
@@ -155,27 +181,46 @@ class Learning:
             self._try(lambda: self._store.clear(self._space))
 
     def flush(self) -> None:
-        """Write what waits.
+        """Write what waits: decisions, and what was learnt.
 
         Raises:
             StoreError: E4301.
         """
         self._ledger.flush()
+        if self._store.shared and isinstance(self._policy, LearningPolicy):
+            self._write_own(self._policy)
 
     def _teach(self, lesson: Lesson, pool: str | None) -> None:
         self._chooser.learn(lesson, pool)
-        if isinstance(self._policy, LearningPolicy):
-            row = self._policy.state().get(lesson.arm)
-            if row is not None:
-                write = Write(self._space, f"{self._replica}/{lesson.arm}", row)
-                self._try(lambda: self._store.put_all([write]))
-
-    def _restore(self) -> None:
-        if not isinstance(self._policy, LearningPolicy):
+        if not self._store.shared or not isinstance(self._policy, LearningPolicy):
             return
+        policy = self._policy
+        self._changed.add(lesson.arm)
+        now = self._clock.monotonic()
+        if now >= self._next_exchange:
+            self._next_exchange = now + _EXCHANGE_EVERY
+            self._try(lambda: self._write_own(policy))
+            self._try(lambda: self._merge_others(policy))
+
+    def _write_own(self, policy: LearningPolicy) -> None:
+        changed, self._changed = self._changed, set()
+        if not changed:
+            return
+        rows = policy.state()
+        try:
+            self._store.put_all(
+                [Write(self._space, f"{self._replica}/{arm}", rows[arm]) for arm in changed if arm in rows]
+            )
+        except StoreError:
+            self._changed |= changed
+            raise
+
+    def _merge_others(self, policy: LearningPolicy) -> None:
+        """Take in what other replicas, running or gone, have learnt."""
         for key, row in self._store.items(self._space):
             replica, _, arm = key.partition("/")
-            self._policy.merge(replica, {arm: row})
+            if replica != self._replica:
+                policy.merge(replica, {arm: row})
 
     def _try(self, write: Callable[[], Any]) -> None:
         try:
@@ -183,6 +228,14 @@ class Learning:
         except StoreError as error:
             self.failed_writes += 1
             _log.warning("%s: the store failed and serving goes on: %s", error.code, error)
+
+
+def _flush_at_exit(learning: weakref.ref[Learning]) -> None:
+    """Write what the last second taught; a store that is closed or gone by then keeps what it has."""
+    alive = learning()
+    if alive is not None:
+        with contextlib.suppress(StoreError):
+            alive.flush()
 
 
 def _probability(decision: RoutingDecision, spec: ModelSpec) -> float:

@@ -95,7 +95,7 @@ class Router:
         self._health = Health(self.clock, Random(seed), health)
         self._chooser = Chooser(registry, self.policy, self._health, self.clock, Random(seed), rules)
         self.ledger = Ledger(self.store)
-        self._learning = Learning(self._chooser, self.store, self.ledger)
+        self._learning = Learning(self._chooser, self.store, self.ledger, self.clock)
         self._failover = Failover(self._health, self._learning, self.clock, Random(seed))
 
     @classmethod
@@ -123,6 +123,14 @@ class Router:
 
     def __repr__(self) -> str:
         return f"Router({self.registry!r}, policy={self._chooser.choice.name!r})"
+
+    def flush(self) -> None:
+        """Write what waits: decisions without an outcome yet, and what the last second taught.
+
+        Raises:
+            StoreError: E4301.
+        """
+        self._learning.flush()
 
     def close(self) -> None:
         """Write what waits and close the store."""

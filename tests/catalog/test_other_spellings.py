@@ -15,7 +15,7 @@ policy: {name: ucb, exploration: 2.0}
 models:
   - name: llama-7b
     provider: ollama
-    capabilities: {supported_generation: true, text_generation: true}
+    capabilities: {text_generation: true}
     expertise: [coding, general]
     size: 7B
     metrics: {success_rate: 0.95, latency_p50: 1.5, cost_per_token: 0.000002}
@@ -120,7 +120,7 @@ def test_a_bandit_driven_registry(tmp_path: Path) -> None:
     wishes = {"expertise": ["coding"], "capabilities": ["text_generation"]}
     assert router.select_model(wishes).name == "llama-7b"
     assert router.select_model(min_size=10).name == "mixtral"
-    assert router.policy.name == "ucb"
+    assert router.decide("hi").policy == "ucb"
 
 
 def test_an_orchestrator(tmp_path: Path) -> None:

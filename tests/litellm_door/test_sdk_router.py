@@ -9,6 +9,7 @@ from typing import Any
 import litellm
 import pytest
 
+from pointsman import ModelRegistry, Router
 from pointsman.errors import PromptTooLongError
 from pointsman.litellm import PointsmanStrategy, install
 from pointsman.testing import ModelFleet, ModelProcess, ServedModel
@@ -56,10 +57,11 @@ async def test_a_killed_process_is_survived_by_every_kind_of_call(fleet: ModelFl
     with ModelProcess([ServedModel("doomed")], life_limit=300) as process:
         entry = {
             "model_name": "chat",
-            "litellm_params": {"model": "openai/doomed", "api_base": process.url, "api_key": "none", "weight": 1000},
-            "model_info": {"id": "doomed"},
+            "litellm_params": {"model": "openai/doomed", "api_base": process.url, "api_key": "none"},
+            "model_info": {"id": "doomed", "input_cost_per_token": 0.0, "output_cost_per_token": 0.0},
         }
-        made = Installed([entry, *fleet.litellm_model_list("chat")])
+        own = Router(ModelRegistry(), policy="cheapest")
+        made = Installed([entry, *fleet.litellm_model_list("chat")], pointsman_router=own)
         try:
             assert made.ask().model == "doomed"
             process.kill()

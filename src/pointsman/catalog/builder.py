@@ -30,7 +30,8 @@ _NUMBER = re.compile(
 )
 _NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)\Z|\.(?:nan|NaN|NAN)\Z")
 # What a plain scalar begins with that may be more than text; everything else need not be looked at twice.
-_MAYBE_MORE = frozenset(["", *"~nNtTfF+-.0123456789"])
+_NUMERIC = frozenset("+-.0123456789")
+_MAYBE_MORE = _NUMERIC | {"", *"~nNtTfF"}
 # So many nodes are read of any file, whatever its size.
 _FREE_NODES = 20_000
 
@@ -152,23 +153,23 @@ class Builder:
         return value
 
     def _plain(self, text: str, event: Any) -> Any:
-        if text.isdigit() and text.isascii() and len(text) <= MAX_DIGITS:
-            return int(text)
-        if text in _CONSTANTS:
-            return _CONSTANTS[text]
-        if text[0] not in "+-.0123456789" or len(text) > MAX_DIGITS:
+        if text[:1] not in _NUMERIC:
+            return _CONSTANTS.get(text, text)
+        if len(text) > MAX_DIGITS:
             return text
-        if _NOT_FINITE.match(text):
-            raise self._error(f"{text} is no usable number", event, "write a finite number, or leave it out")
+        if text.isdigit() and text.isascii():
+            return int(text)
         match = _NUMBER.match(text)
         if match is None:
+            if _NOT_FINITE.match(text):
+                raise self._error(f"{text} is no usable number", event, "write a finite number, or leave it out")
             return text
         if match.lastgroup is not None:
             return int(text, 16) if match.lastgroup == "hexadecimal" else int(text)
         number = float(text)
-        if not math.isfinite(number):
-            raise self._error(f"{text} is too large for a number", event)
-        return number
+        if math.isfinite(number):
+            return number
+        raise self._error(f"{text} is too large for a number", event)
 
     def _allow(self, event: Any) -> None:
         """Raise what is allowed to what has been read by now deserves."""

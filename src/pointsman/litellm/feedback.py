@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+import asyncio
+from typing import Annotated, Any, Protocol
 
 from fastapi import Depends, FastAPI, HTTPException
 from litellm.proxy._types import LitellmUserRoles, UserAPIKeyAuth
@@ -11,11 +12,22 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pointsman.errors import InvalidFeedbackError, UnknownDecisionError
 from pointsman.litellm.planning import tenant_of
+from pointsman.router import Router
 
-if TYPE_CHECKING:
-    from pointsman.litellm.proxy import ProxyHandler
+
+class Handler(Protocol):
+    """Who decides and learns for the proxy; nobody yet before the first request."""
+
+    @property
+    def router(self) -> Router | None:
+        """The router."""
+        ...
+
 
 PATH = "/pointsman/feedback"
+
+_LOOKS = 5
+_BETWEEN_LOOKS = 0.2
 
 
 class Score(BaseModel):
@@ -28,7 +40,7 @@ class Score(BaseModel):
     source: Annotated[str, Field(max_length=64)] | None = None
 
 
-def add_route(app: FastAPI, handler: ProxyHandler) -> None:
+def add_route(app: FastAPI, handler: Handler) -> None:
     """Add the route, once per app; it serves the handler that was built last."""
     app.state.pointsman = handler
     if any(getattr(route, "path", None) == PATH for route in app.routes):
@@ -36,6 +48,7 @@ def add_route(app: FastAPI, handler: ProxyHandler) -> None:
 
     async def feedback(score: Score, key: Annotated[Any, Depends(user_api_key_auth)]) -> dict[str, str]:
         """Score the answer of a decision, once."""
+        await _known(app.state.pointsman, score.decision)
         _take(app.state.pointsman, score, key)
         return {"decision": score.decision}
 
@@ -43,7 +56,15 @@ def add_route(app: FastAPI, handler: ProxyHandler) -> None:
     app.add_api_route(PATH, feedback, methods=["POST"], tags=["pointsman"])
 
 
-def _take(handler: ProxyHandler, score: Score, key: UserAPIKeyAuth) -> None:
+async def _known(handler: Handler, decision: str) -> None:
+    """Give another worker a moment to write its decision down; a client may be quicker than its log."""
+    for _ in range(_LOOKS):
+        if handler.router is None or handler.router.ledger.find(decision) is not None:
+            return
+        await asyncio.sleep(_BETWEEN_LOOKS)
+
+
+def _take(handler: Handler, score: Score, key: UserAPIKeyAuth) -> None:
     router = handler.router
     row = None if router is None else router.ledger.find(score.decision)
     is_admin = key.user_role == LitellmUserRoles.PROXY_ADMIN

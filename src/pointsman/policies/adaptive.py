@@ -196,14 +196,14 @@ class AdaptivePolicy(LearningPolicy):
     def learn(self, lesson: Lesson) -> None:
         """Count a call's outcome; learn quality only from a score that somebody gave."""
         with self._lock:
-            if not lesson.counted and (lesson.ok or lesson.reward is not None):
+            if (not lesson.counted or lesson.quality is None) and (lesson.ok or lesson.reward is not None):
                 self._count(lesson)
             score = _finite(lesson.quality)
             if score is not None and 0.0 <= score <= 1.0:
                 self._label(lesson, score)
 
     def _count(self, lesson: Lesson) -> None:
-        changes = {CALLS: 1.0, FAILURES: float(not lesson.ok), REWARD: _finite(lesson.reward) or 0.0}
+        changes = {CALLS: float(not lesson.counted), FAILURES: float(not lesson.ok), REWARD: _finite(lesson.reward) or 0.0}
         cost, tokens = _finite(lesson.cost), _finite(lesson.output_tokens)
         if cost is not None and cost >= 0.0:
             changes |= {BILLED: 1.0, COST: cost}

@@ -80,7 +80,8 @@ class Lesson:
         probability: with which the arm was drawn.
         request: what was asked, while it is still known.
         memo: what the policy left in `Context.memo` when it chose.
-        counted: whether this call was learnt from before, when it ended; then only the score is new.
+        counted: whether this call is in the sums already, because its outcome came before its score or its score
+            before its outcome; then only what is new counts.
     """
 
     arm: str

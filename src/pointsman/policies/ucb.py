@@ -57,7 +57,9 @@ class UCBPolicy(LearningPolicy):
         if lesson.reward is None and lesson.quality is None:
             return
         if lesson.counted:
-            change = {"reward": (lesson.quality or 0.0) - 1.0}
+            # A score takes the place of the 1 that success stood for; a late outcome brings latency and cost.
+            new = lesson.quality if lesson.quality is not None else (lesson.reward or 0.0)
+            change = {"reward": new - 1.0}
         else:
             reward = lesson.reward if lesson.reward is not None else (lesson.quality or 0.0)
             change = {"n": 1.0, "reward": reward, "successes": float(lesson.ok)}
