@@ -111,6 +111,7 @@ def test_a_score_judges_the_model_that_answered_not_the_one_that_failed(tmp_path
     decision = router.decide(Request(messages="hi", prefer={"dead"}))
     router.execute(decision, call)
     assert decision.model == "openai:dead"
+    router.flush()
     judge = Router(registry, "ucb", store) if elsewhere else router
     before = judge.statistics()["selection_stats"]["model_performance"]["openai:alive"]["average_reward"]
     judge.feedback(decision.id, 0.25)
