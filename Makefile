@@ -10,7 +10,7 @@ READY := $(VENV)/.ready
 # LiteLLM would otherwise fetch its price map from the network when it is imported.
 export LITELLM_LOCAL_MODEL_COST_MAP := True
 
-.PHONY: help setup demo test test-all lint type bench docs notebooks clean
+.PHONY: help setup demo test test-all lint type bench docs docs-generated notebooks clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -50,6 +50,9 @@ notebooks: $(READY)  ## execute every notebook, top to bottom, offline
 
 docs: $(READY)  ## run every snippet of the README and of docs/
 	$(BIN)/python -m pytest tests/docs $(ARGS)
+
+docs-generated: $(READY)  ## write the pages of docs/ that are made from the code
+	$(BIN)/python -m pointsman.reference docs
 
 clean:  ## remove the environment and caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build

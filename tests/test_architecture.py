@@ -18,10 +18,12 @@ LAYERS: list[tuple[str, ...]] = [
         "assembly",
         "breaker",
         "calls",
+        "defaults",
         "eligibility",
         "lifecycle",
         "lookup",
         "membership",
+        "other_names",
         "overlays",
         "overview",
         "question",
@@ -41,7 +43,7 @@ LAYERS: list[tuple[str, ...]] = [
     ("caller", "discovery", "drivers", "failover", "gate", "learning", "ledger", "monitor", "steps", "streams", "watch"),
     ("config", "router"),
     ("langchain", "litellm", "testing"),
-    ("cli", "demo", "__main__"),
+    ("cli", "demo", "reference", "__main__"),
 ]
 MOST_LINES = 400
 HEAVY = {"litellm", "langchain", "langchain_core", "langchain_openai", "numpy", "httpx", "rich", "click"}

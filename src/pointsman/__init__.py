@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pointsman.catalog.prices import Cost
     from pointsman.catalog.spec import ModelSpec
     from pointsman.decision import RoutingDecision
+    from pointsman.defaults import default_registry
     from pointsman.errors import (
         AllModelsFailedError,
         AmbiguousModelError,
@@ -46,6 +47,7 @@ _HOMES = {
     "pointsman.catalog.prices": ("Cost",),
     "pointsman.catalog.spec": ("ModelSpec",),
     "pointsman.decision": ("RoutingDecision",),
+    "pointsman.defaults": ("default_registry",),
     "pointsman.errors": (
         "AllModelsFailedError",
         "AmbiguousModelError",
@@ -106,6 +108,7 @@ __all__ = [
     "StreamInterruptedError",
     "UnknownDecisionError",
     "__version__",
+    "default_registry",
 ]
 
 

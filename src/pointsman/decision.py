@@ -138,13 +138,21 @@ class RoutingDecision:
         return {spec.key: self.parameters_for(spec) for spec in self.specs}
 
     def parameters_for(self, spec: ModelSpec, dialect: Dialect = "provider") -> dict[str, Any]:
-        """The request's parameters for one model: renamed (or not, for `openai`), clamped, defaults filled in."""
+        """The request's parameters for one model: translated (or not, for `openai`), clamped, defaults filled in.
+
+        Under the provider's names they hold the request's tools and response format too, in the provider's form;
+        callers that use standard names send those two themselves.
+        """
         request = self.request
         parameters = dict(request.parameters)
         if request.max_output_tokens is not None:
             for name in ("max_completion_tokens", "max_output_tokens"):
                 parameters.pop(name, None)
             parameters["max_tokens"] = request.max_output_tokens
+        if dialect == "provider" and request.tools:
+            parameters.setdefault("tools", list(request.tools))
+        if dialect == "provider" and request.response_format is not None:
+            parameters.setdefault("response_format", request.response_format)
         mode: OnUnsupported = "raise" if self.question.rules.on_unsupported == "raise" else "drop"
         translated = translate(spec, parameters, dialect=dialect, on_unsupported=mode)
         convert = self.question.snapshot.converters.get(spec.converter) if spec.converter is not None else None

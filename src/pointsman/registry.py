@@ -21,6 +21,7 @@ from pointsman.events import RegistryEvent
 from pointsman.history import MANUAL, History, Version, changes_between, dump, specs_of, stored_models
 from pointsman.lifecycle import last_replacement
 from pointsman.membership import pool_mask
+from pointsman.other_names import RegistryNames
 from pointsman.overlays import OVERLAYS, Overlays
 from pointsman.snapshot import Converter, Snapshot
 from pointsman.stores.base import Store, Write
@@ -30,7 +31,7 @@ from pointsman.types import Clock, SystemClock
 _DATED = "legacy"
 
 
-class ModelRegistry:
+class ModelRegistry(RegistryNames):
     """All models that are known now, with their pools.
 
     Safe to share between threads and tasks: a change swaps in a new snapshot, whoever reads keeps the one it has.

@@ -19,6 +19,7 @@ from pointsman.faults import classify
 from pointsman.health import Health, HealthReport, HealthSettings
 from pointsman.learning import Learning
 from pointsman.ledger import Ledger
+from pointsman.other_names import RouterNames
 from pointsman.policies.base import Policy
 from pointsman.policies.names import make_policy
 from pointsman.question import Rules
@@ -58,7 +59,7 @@ class CallLimits(TypedDict, total=False):
     retries: int | None
 
 
-class Router:
+class Router(RouterNames):
     """Chooses which model serves a request, calls it, fails over, and learns.
 
     Args:

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pointsman import InvalidParametersError, ModelRegistry, ModelSpec
-from pointsman.catalog.parameters import REQUIRED_OUTPUT_TOKENS, translate
+from pointsman.catalog.parameters import REQUIRED_OUTPUT_TOKENS, OnUnsupported, translate
 
+MODES: tuple[OnUnsupported, ...] = ("raise", "drop", "exclude")
 SCHEMA = {
     "type": "object",
     "properties": {"city": {"type": "string"}, "strict": {"type": "boolean"}},
@@ -200,10 +201,6 @@ def test_converse_is_said_what_its_client_accepts() -> None:
             ModelSpec(name="claude-3-opus", provider="anthropic", capabilities=["tools"]),
             {"response_format": JSON_OF_SCHEMA},
         ),
-        (GEMINI, {"tools": "search"}),
-        (CLAUDE, {"tools": [{"type": "function", "function": {}}]}),
-        (CLAUDE, {"tool_choice": "weather"}),
-        (GEMINI, {"response_format": {"type": "yaml"}}),
     ],
 )
 def test_what_an_api_cannot_be_told_raises_or_is_dropped(spec: ModelSpec, unsayable: dict[str, Any]) -> None:
@@ -213,6 +210,24 @@ def test_what_an_api_cannot_be_told_raises_or_is_dropped(spec: ModelSpec, unsaya
     kept = translate(spec, {**unsayable, "temperature": 0.5}, on_unsupported="drop")
     assert kept.pop("max_tokens", None) in (None, REQUIRED_OUTPUT_TOKENS)
     assert kept == {"temperature": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("spec", "unreadable"),
+    [
+        (GEMINI, {"tools": "search"}),
+        (CLAUDE, {"tools": [{"type": "function", "function": {}}]}),
+        (LLAMA, {"tools": [int]}),
+        (CLAUDE, {"tool_choice": "weather"}),
+        (GEMINI, {"response_format": {"type": "yaml"}}),
+    ],
+)
+def test_what_nobody_can_read_is_never_dropped_in_silence(spec: ModelSpec, unreadable: dict[str, Any]) -> None:
+    for mode in MODES:
+        with pytest.raises(InvalidParametersError) as caught:
+            translate(spec, unreadable, on_unsupported=mode)
+        assert [issue.parameter for issue in caught.value.issues] == list(unreadable)
+    assert translate(spec, unreadable, dialect="openai") == unreadable
 
 
 @pytest.mark.parametrize("native", [{"type": "web_search_20250305", "name": "web_search"}, {"google_search": {}}])
@@ -306,7 +321,8 @@ def test_hostile_values_give_issues_or_the_typed_error_and_nothing_else(
         assert len(str(issue)) < 500
     with suppress(InvalidParametersError):
         registry.map_parameters(spec.key, parameters, dialect=dialect)
-    registry.map_parameters(spec.key, parameters, dialect=dialect, on_unsupported="drop")
+    with suppress(InvalidParametersError):
+        registry.map_parameters(spec.key, parameters, dialect=dialect, on_unsupported="drop")
 
 
 @given(st.sampled_from(SPECS), PARAMETERS)

@@ -105,3 +105,29 @@ class TestUnits(ChatModelUnitTests):
     def chat_model_params(self) -> dict[str, Any]:
         registry = ModelRegistry([ModelSpec(**entry) for entry in self.fleet.catalogue()])
         return {"router": Router(registry, "cheapest")}
+
+
+def litellm_children(fleet: ModelFleet) -> dict[str, BaseChatModel]:
+    """ChatLiteLLM at the fleet's models, as pointsman builds it for providers that LangChain does not know."""
+    from langchain_litellm import ChatLiteLLM
+
+    return {
+        name: ChatLiteLLM(
+            model=f"openai/{name}",
+            api_base=server.url,
+            api_key="none",
+            max_retries=0,
+            model_kwargs={"num_retries": 0},
+        )
+        for name, server in fleet.items()
+    }
+
+
+class TestChatLiteLLMChildren(ChatSuite):
+    """The first one fails: healthy calls are among those that the second answers."""
+
+    fault = "server_error_503"
+
+    @property
+    def chat_model_params(self) -> dict[str, Any]:
+        return {**super().chat_model_params, "models": litellm_children(self.fleet)}

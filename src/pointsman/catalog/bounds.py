@@ -29,7 +29,7 @@ class Bounds:
     aliases: int = 100
     keys: int = 20_000
     key_length: int = 1024
-    bytes_per_node: int = 7
+    bytes_per_node: int = 8
 
 
 def short(text: str) -> str:

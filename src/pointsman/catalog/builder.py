@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from pointsman.catalog.bounds import MAX_DIGITS, Bounds, short
-from pointsman.catalog.located import LocatedDict, LocatedList
+from pointsman.catalog.located import COLUMN_BITS, LocatedDict, LocatedList
 from pointsman.errors import CatalogError
 
 _Parser = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -45,6 +45,7 @@ class Builder:
         self._nodes = 0
         self._allowed = min(_FREE_NODES, bounds.nodes)
         self._aliases = 0
+        self._words: dict[str, str] = {}  # one string for all keys that say the same
         self._anchors: dict[str, tuple[Any, int]] = {}
         self._next: Callable[[], Any] = lambda: None
 
@@ -90,21 +91,21 @@ class Builder:
 
     def _mapping(self, depth: int) -> LocatedDict:
         result = LocatedDict()
-        marks = result.marks = []
-        mark = marks.append
+        mark = result.marks.append
+        words = self._words
         most, longest = self._bounds.keys, self._bounds.key_length
         get, node, scalar = self._next, self._node, self._scalar
         while type(event := get()) is not _MAPPING_END:
             key = scalar(event) if type(event) is _SCALAR else node(event, depth)
-            if type(key) is not str:
-                key = self._key(key, event)
+            key = words.setdefault(key, key) if type(key) is str else self._key(key, event)
             if len(key) > longest:
                 raise self._error(f"a key of {len(key):,} characters", event, f"at most {longest:,}")
             if key in result:
                 raise self._error(f"the key {short(key)} stands twice", event, "remove one of the two")
             if key == "<<":
                 raise self._error("merge keys are not allowed", event, "repeat the fields, or use `base:`")
-            mark(event.start_mark)
+            start = event.start_mark
+            mark(start.line << COLUMN_BITS | start.column)
             event = get()
             result[key] = scalar(event) if type(event) is _SCALAR else node(event, depth)
             if len(result) > most:
@@ -118,11 +119,11 @@ class Builder:
 
     def _sequence(self, depth: int) -> LocatedList:
         result = LocatedList()
-        marks = result.marks = []
-        mark, append = marks.append, result.append
+        mark, append = result.marks.append, result.append
         get, node, scalar = self._next, self._node, self._scalar
         while type(event := get()) is not _SEQUENCE_END:
-            mark(event.start_mark)
+            start = event.start_mark
+            mark(start.line << COLUMN_BITS | start.column)
             append(scalar(event) if type(event) is _SCALAR else node(event, depth))
         return result
 

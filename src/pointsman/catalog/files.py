@@ -115,6 +115,8 @@ def _spellings(tree: Any, path: str | None, problems: list[CatalogError]) -> dic
         return {}
     spellings = {}
     for word, meaning in section.items():
+        if len(problems) >= _MOST_PROBLEMS:
+            break
         try:
             spellings[word] = capabilities.canonical(word if meaning in (None, {}) else str(meaning))
         except ValueError as error:

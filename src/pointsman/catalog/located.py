@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+from array import array
 from typing import Any
 
 
+# A mark is a line and a column, counted from 0, in one number.
+COLUMN_BITS = 32
+
+
 class LocatedDict(dict[str, Any]):
-    """A mapping with the parser's mark of each of its keys, in their order; who builds it sets `marks`."""
+    """A mapping with a mark for each of its keys, in their order."""
 
     __slots__ = ("marks",)
 
-    marks: list[Any]
+    def __init__(self) -> None:
+        self.marks = array("Q")
 
 
 class LocatedList(list[Any]):
-    """A sequence with the parser's mark of each of its items; who builds it sets `marks`."""
+    """A sequence with a mark for each of its items."""
 
     __slots__ = ("marks",)
 
-    marks: list[Any]
+    def __init__(self) -> None:
+        self.marks = array("Q")
 
 
 def locate(tree: Any, where: tuple[str | int, ...]) -> tuple[int | None, int | None]:
@@ -33,4 +40,4 @@ def locate(tree: Any, where: tuple[str | int, ...]) -> tuple[int | None, int | N
         else:
             break
         node = node[part]
-    return (None, None) if mark is None else (mark.line + 1, mark.column + 1)
+    return (None, None) if mark is None else ((mark >> COLUMN_BITS) + 1, (mark & ((1 << COLUMN_BITS) - 1)) + 1)

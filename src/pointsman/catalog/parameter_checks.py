@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pointsman.catalog.apis import OUTPUT_LIMIT_NAMES, api_of, is_supported
-from pointsman.catalog.translation import UntranslatableError, read_choice, read_format, read_tools
+from pointsman.catalog.translation import UnreadableError, read_choice, read_format, read_tools
 
 if TYPE_CHECKING:
     from pointsman.catalog.spec import ModelSpec
@@ -127,7 +127,7 @@ def _check_form(name: str, value: Any) -> ParameterIssue | None:
     if read is not None:
         try:
             read(value)
-        except UntranslatableError as error:
+        except UnreadableError as error:
             return ParameterIssue(name, value, None, f"{name} is {_found(value)}", str(error))
     return None
 

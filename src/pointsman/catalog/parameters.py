@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pointsman.catalog.apis import OUTPUT_LIMIT_NAMES, api_of, is_supported, name_for, names_for
 from pointsman.catalog.parameter_checks import ParameterIssue, check
-from pointsman.catalog.translation import LISTS_STOPS, SHAPED, SHAPES, shaped
+from pointsman.catalog.translation import LISTS_STOPS, SHAPED, SHAPES, UnreadableError, shaped
 from pointsman.errors import InvalidParametersError
 
 if TYPE_CHECKING:
@@ -58,7 +58,8 @@ def translate(
         on_unsupported: `raise`, or leave out what the model does not take and what its API cannot be told.
 
     Raises:
-        InvalidParametersError: E4104, naming every unsupported parameter, unless they are dropped.
+        InvalidParametersError: E4104, naming every unsupported parameter, unless they are dropped; and tools, choices or
+            formats that are not written as the standard has it, if they are to be translated.
     """
     given = {name: value for name, value in parameters.items() if value is not None}
     refused = [name for name in given if not is_supported(spec, name)]
@@ -102,7 +103,7 @@ def _to_provider(spec: ModelSpec, settled: Mapping[str, Any], on_unsupported: On
             result[name_for(spec, name)] = value
     if by_value:
         said, refused = shaped(api, by_value, spec)
-        if refused and on_unsupported == "raise":
+        if any(on_unsupported == "raise" or isinstance(why, UnreadableError) for why in refused.values()):
             issues = [
                 ParameterIssue(name, by_value[name], None, f"{name} cannot be said to {spec.key}", str(why))
                 for name, why in refused.items()

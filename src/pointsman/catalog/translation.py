@@ -54,6 +54,10 @@ class UntranslatableError(ValueError):
     """A value that cannot be said to an API; the message says why."""
 
 
+class UnreadableError(UntranslatableError):
+    """A value that has none of the standard forms, so that it could be said to no API."""
+
+
 class Tool(NamedTuple):
     """A function the model may call."""
 
@@ -93,10 +97,10 @@ def read_tools(value: Any) -> list[Tool | Mapping[str, Any]]:
     """Read a list of tools; those that are in a provider's own form stay as they are.
 
     Raises:
-        UntranslatableError: if it is no list of mappings.
+        UnreadableError: if it is no list of mappings.
     """
     if not isinstance(value, list | tuple) or not all(isinstance(each, Mapping) for each in value):
-        raise UntranslatableError("expected a list of tools, each a mapping")
+        raise UnreadableError("expected a list of tools, each a mapping")
     return [_read_tool(each) for each in value]
 
 
@@ -105,10 +109,10 @@ def _read_tool(value: Mapping[str, Any]) -> Tool | Mapping[str, Any]:
         return value
     function = value.get("function")
     if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
-        raise UntranslatableError("a tool of type 'function' needs `function: {name, description, parameters}`")
+        raise UnreadableError("a tool of type 'function' needs `function: {name, description, parameters}`")
     schema = function.get("parameters") or {"type": "object", "properties": {}}
     if not isinstance(schema, Mapping):
-        raise UntranslatableError(f"the parameters of {function['name'][:40]!r} are no JSON Schema")
+        raise UnreadableError(f"the parameters of {function['name'][:40]!r} are no JSON Schema")
     return Tool(function["name"], function.get("description"), schema)
 
 
@@ -116,17 +120,17 @@ def read_choice(value: Any) -> Choice | Mapping[str, Any]:
     """Read `tool_choice`; a mapping in a provider's own form stays as it is.
 
     Raises:
-        UntranslatableError: if it is none of the standard forms.
+        UnreadableError: if it is none of the standard forms.
     """
     if isinstance(value, str) and value in _CHOICES:
         return _CHOICES[value]
     if not isinstance(value, Mapping):
-        raise UntranslatableError("expected 'auto', 'required', 'none' or {type: function, function: {name: ...}}")
+        raise UnreadableError("expected 'auto', 'required', 'none' or {type: function, function: {name: ...}}")
     if value.get("type") != "function":
         return value
     function = value.get("function")
     if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
-        raise UntranslatableError("a choice of type 'function' needs `function: {name: ...}`")
+        raise UnreadableError("a choice of type 'function' needs `function: {name: ...}`")
     return Choice("tool", function["name"])
 
 
@@ -134,7 +138,7 @@ def read_format(value: Any) -> Format | None:
     """Read `response_format`; None for text.
 
     Raises:
-        UntranslatableError: if it is none of OpenAI's three forms.
+        UnreadableError: if it is none of OpenAI's three forms.
     """
     kind = value.get("type") if isinstance(value, Mapping) else None
     if kind == "text":
@@ -144,7 +148,7 @@ def read_format(value: Any) -> Format | None:
     described = value.get("json_schema") if kind == "json_schema" else None
     schema = described.get("schema") if isinstance(described, Mapping) else None
     if not isinstance(schema, Mapping):
-        raise UntranslatableError("expected {type: text}, {type: json_object} or {type: json_schema, json_schema: ...}")
+        raise UnreadableError("expected {type: text}, {type: json_object} or {type: json_schema, json_schema: ...}")
     name = described.get("name") if isinstance(described, Mapping) else None
     return Format(schema, name if isinstance(name, str) else None)
 

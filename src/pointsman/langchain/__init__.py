@@ -18,11 +18,13 @@ from pointsman.langchain.feedback import PointsmanFeedback
 from pointsman.langchain.runnable import RouteRunnable, RunnableRouter
 
 if TYPE_CHECKING:
+    from pointsman.langchain.decisions import PointsmanDecisionModel as PointsmanDecisionModel
     from pointsman.langchain.evaluation import PointsmanEvaluator as PointsmanEvaluator
     from pointsman.langchain.middleware import PointsmanMiddleware as PointsmanMiddleware
 
 __all__ = [
     "ChatPointsman",
+    "PointsmanDecisionModel",
     "PointsmanEmbeddings",
     "PointsmanEvaluator",
     "PointsmanFeedback",
@@ -32,8 +34,10 @@ __all__ = [
 ]
 
 
-# The middleware needs the package `langchain`, the evaluator much of `langsmith`: imported when they are asked for.
+# The middleware needs the package `langchain`, the decision model a langchain-core since 1.8, the evaluator much of
+# `langsmith`: imported when they are asked for.
 _LATER = {
+    "PointsmanDecisionModel": "pointsman.langchain.decisions",
     "PointsmanEvaluator": "pointsman.langchain.evaluation",
     "PointsmanMiddleware": "pointsman.langchain.middleware",
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
@@ -75,7 +76,12 @@ def speaks_openai(spec: ModelSpec) -> bool:
 
 def takes_timeout(child: BaseChatModel) -> bool:
     """Whether a call of this model gives up by itself at its `timeout=`."""
-    return any(each.__name__ in _TAKES_TIMEOUT for each in type(child).__mro__)
+    return _class_takes_timeout(type(child))
+
+
+@lru_cache
+def _class_takes_timeout(kind: type[BaseChatModel]) -> bool:
+    return any(each.__name__ in _TAKES_TIMEOUT for each in kind.__mro__)
 
 
 def _openai(spec: ModelSpec) -> BaseChatModel:

@@ -21,7 +21,7 @@ from pointsman.langchain.parsing import AnswerParser
 from pointsman.langchain.profile import profile_of
 from pointsman.langchain.replay import BoundTools, StructuredOutput
 from pointsman.langchain.requirements import merged, read_requirements
-from pointsman.langchain.routed import STRUCTURED, Options, PinnedModel, RoutedCall
+from pointsman.langchain.routed import STRUCTURED, TRACED, Options, PinnedModel, RoutedCall
 from pointsman.registry import ModelRegistry
 from pointsman.router import CallLimits, Router
 from pointsman.tokens import PromptSize
@@ -131,11 +131,9 @@ class ChatPointsman(RoutedChatModel):
             kwargs["include_raw"] = True
         structure = StructuredOutput(schema, kwargs)
         child = self._children.reference
-        traced: dict[str, Any] = {}
-        if child is not None:
-            asked = structure.for_child(child).arguments
-            traced = {name: asked[name] for name in ("ls_structured_output_format",) if name in asked}
-        model = self.bind(**{STRUCTURED: structure}, **traced)
+        asked = {} if child is None else structure.for_child(child).arguments
+        traced = asked.get(TRACED) or {"schema": schema, "kwargs": {"method": kwargs.get("method", "function_calling")}}
+        model = self.bind(**{STRUCTURED: structure, TRACED: traced})
         parser = AnswerParser(structure=structure, models=self._children, router=self.router)
         return RunnableMap(raw=model) | parser if include_raw else model | parser
 

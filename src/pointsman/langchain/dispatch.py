@@ -55,14 +55,17 @@ class Dispatch:
         self, messages: list[BaseMessage], model: str | None, options: Options, requirements: Mapping[str, Any]
     ) -> Request:
         tools, response_format = options.rest.get("tools") or (), options.rest.get("response_format")
+        homes: frozenset[str] = frozenset()
         if options.tools is not None:
-            tools = options.tools
+            tools, homes = options.tools, options.tools.providers
             response_format = response_format or options.tools.arguments.get("response_format")
         if options.structure is not None and (child := self.models.reference) is not None:
             asked = options.structure.for_child(child).arguments
             tools = [*tools, *asked.get("tools", ())]
             response_format = response_format or asked.get("response_format")
         facts: dict[str, Any] = dict(requirements)
+        if homes:  # tools that run at a provider are at home there
+            facts["prefer_providers"] = frozenset(facts.get("prefer_providers", ())) | homes
         facts["messages"] = messages
         facts["parameters"] = (
             {**facts["parameters"], **options.parameters} if "parameters" in facts else options.parameters
@@ -106,12 +109,14 @@ class Dispatch:
 
     def _answer(self, call: RoutedCall, messages: list[BaseMessage], attempt: Attempt) -> ChatResult:
         child = self.models.of(attempt.spec)
+        messages, arguments = call.fitted(child, attempt, messages)
         # Through the child's cache and rate limiter, without a run of its own.
-        return child._generate_with_cache(messages, run_manager=None, **call.arguments(child, attempt))  # noqa: SLF001
+        return child._generate_with_cache(messages, run_manager=None, **arguments)  # noqa: SLF001
 
     async def _aanswer(self, call: RoutedCall, messages: list[BaseMessage], attempt: Attempt) -> ChatResult:
         child = await self.models.aof(attempt.spec)
-        return await child._agenerate_with_cache(messages, run_manager=None, **call.arguments(child, attempt))  # noqa: SLF001
+        messages, arguments = call.fitted(child, attempt, messages)
+        return await child._agenerate_with_cache(messages, run_manager=None, **arguments)  # noqa: SLF001
 
     # -- streams
 
@@ -122,12 +127,12 @@ class Dispatch:
 
         def perform(attempt: Attempt) -> Iterator[ChatGenerationChunk]:
             child = self.models.of(attempt.spec)
-            arguments = call.arguments(child, attempt)
+            fitted, arguments = call.fitted(child, attempt, messages)
             if not child._should_stream(async_api=False, **{**arguments, "stream": True}):  # noqa: SLF001
                 return _chunks(self._answer(call, messages, attempt))
             if child.rate_limiter is not None:
                 child.rate_limiter.acquire(blocking=True)
-            return child._stream(messages, **arguments)  # noqa: SLF001  its own stream, without a run of its own
+            return child._stream(fitted, **arguments)  # noqa: SLF001  its own stream, without a run of its own
 
         chunks = self.router.stream(
             call.decision,
@@ -150,12 +155,12 @@ class Dispatch:
 
         async def perform(attempt: Attempt) -> AsyncIterator[ChatGenerationChunk]:
             child = await self.models.aof(attempt.spec)
-            arguments = call.arguments(child, attempt)
+            fitted, arguments = call.fitted(child, attempt, messages)
             if not child._should_stream(async_api=True, **{**arguments, "stream": True}):  # noqa: SLF001
                 return _achunks(await self._aanswer(call, messages, attempt))
             if child.rate_limiter is not None:
                 await child.rate_limiter.aacquire(blocking=True)
-            return child._astream(messages, **arguments)  # noqa: SLF001  likewise
+            return child._astream(fitted, **arguments)  # noqa: SLF001  likewise
 
         chunks = self.router.astream(call.decision, perform, dialect="openai", reader=read_chunk, **limits)
         writer = RecordWriter()

@@ -10,6 +10,7 @@ from langchain_core.runnables import Runnable, RunnableBinding, RunnableSequence
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from pointsman.errors import InvalidRequestError
+from pointsman.langchain.crossing import crossed_tools, home_of, homes_of_tools, providers_of
 
 
 class BoundTools(list[Any]):
@@ -19,7 +20,8 @@ class BoundTools(list[Any]):
         super().__init__(_as_openai(tool) for tool in tools)
         self._tools = list(tools)
         self.arguments = dict(arguments)
-        self._bound: dict[int, tuple[BaseChatModel, dict[str, Any]]] = {}
+        self.providers = providers_of(homes_of_tools(tools))
+        self._bound: dict[int, tuple[BaseChatModel, dict[str, Any], tuple[str, ...]]] = {}
 
     def __reduce__(self) -> Any:
         """Copies and pickles are plain lists: tracers take them of a call's arguments."""
@@ -27,11 +29,21 @@ class BoundTools(list[Any]):
 
     def for_child(self, child: BaseChatModel) -> dict[str, Any]:
         """The arguments of a call to this child."""
+        return self._for(child)[1]
+
+    def changes_for(self, child: BaseChatModel) -> tuple[str, ...]:
+        """What became of tools that run at another provider."""
+        return self._for(child)[2]
+
+    def _for(self, child: BaseChatModel) -> tuple[BaseChatModel, dict[str, Any], tuple[str, ...]]:
         known = self._bound.get(id(child))
         if known is None or known[0] is not child:
-            bound = child.bind_tools(self._tools, **self.arguments)
-            known = self._bound[id(child)] = (child, _bound_arguments(bound))
-        return known[1]
+            changes: list[str] = []
+            tools = crossed_tools(self._tools, home_of(child), changes)
+            none_left = bool(self._tools) and not tools
+            arguments = {} if none_left else _bound_arguments(child.bind_tools(tools, **self.arguments))
+            known = self._bound[id(child)] = (child, arguments, tuple(changes))
+        return known
 
 
 class Structure(NamedTuple):

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import BaseMessage
 
 from pointsman.decision import RoutingDecision
 from pointsman.langchain.builders import takes_timeout
+from pointsman.langchain.crossing import crossed_messages, crossed_settings, crossed_tools, home_of
 from pointsman.langchain.replay import BoundTools, StructuredOutput, without_replayed
 from pointsman.steps import Attempt
 
@@ -34,8 +36,9 @@ PARAMETERS = frozenset(
         "reasoning_effort",
     }
 )
-# Tracing's own argument, which LangChain takes out before a model is called.
-_TRACED = frozenset({"ls_structured_output_format", "structured_output_format"})
+# Tracing's own argument, which LangChain takes out before a model is called, and its older name.
+TRACED = "ls_structured_output_format"
+_TRACED = frozenset({TRACED, "structured_output_format"})
 
 
 @dataclass(slots=True)
@@ -101,15 +104,27 @@ class RoutedCall:
     child: BaseChatModel
     options: Options
 
-    def arguments(self, child: BaseChatModel, attempt: Attempt) -> dict[str, Any]:
-        """The keyword arguments for one attempt."""
+    def fitted(
+        self, child: BaseChatModel, attempt: Attempt, messages: list[BaseMessage]
+    ) -> tuple[list[BaseMessage], dict[str, Any]]:
+        """Messages and keyword arguments for one attempt; what only other providers understand is noted and left out."""
         arguments = {**self.options.for_child(child), **attempt.parameters}
         if attempt.timeout is not None and takes_timeout(child):
             given = arguments.get("timeout")
-            arguments["timeout"] = Seconds(
-                min(given, attempt.timeout) if isinstance(given, int | float) else attempt.timeout
-            )
-        return arguments
+            limit = min(given, attempt.timeout) if isinstance(given, int | float) else attempt.timeout
+            arguments["timeout"] = Seconds(limit)
+        home = home_of(child)
+        if home is None:
+            return messages, arguments
+        changes = [] if self.options.tools is None else list(self.options.tools.changes_for(child))
+        arguments = crossed_settings(arguments, home, changes)
+        if self.options.tools is None and "tools" in arguments:
+            arguments["tools"] = crossed_tools(arguments["tools"], home, changes)
+        messages = crossed_messages(messages, home, changes)
+        if changes:
+            notes = (f"{change} for {attempt.model}" for change in changes)
+            self.decision.notes = tuple(dict.fromkeys((*self.decision.notes, *notes)))
+        return messages, arguments
 
     def shown(self) -> dict[str, Any]:
         """The keyword arguments as LangChain's own layers and its tracers see them."""

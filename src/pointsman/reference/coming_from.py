@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from pointsman.catalog import capabilities as tree
-from pointsman.catalog.apis import LACKS, NAMES as PARAMETER_NAMES, OUTPUT_LIMIT_NAMES
+from pointsman.catalog.apis import LACKS, Api
+from pointsman.catalog.apis import NAMES as PARAMETER_NAMES
 from pointsman.catalog.spellings import CONVERTED, RENAMED, SET_ASIDE
 from pointsman.reference.markdown import code, page, table
 from pointsman.reference.names import NAMES, SYSTEMS, Name, System
@@ -37,7 +38,7 @@ LangChain, which rename themselves. A model's own `parameter_names` go first. Na
 everywhere. Claude speaks Anthropic's API on Bedrock and Vertex too. `tools`, `tool_choice`, `parallel_tool_calls` and
 `response_format` are translated by value. Anthropic's API insists on `max_tokens`: without a wish it is given 4,096, or
 the model's limit where that is less."""
-_APIS = {
+_APIS: Mapping[Api, str] = {
     "openai": "OpenAI, Azure and compatible",
     "reasoning": "OpenAI's reasoning models",
     "anthropic": "Anthropic",
@@ -107,14 +108,14 @@ def _parameters() -> Iterator[tuple[str, ...]]:
         + [name for names in LACKS.values() for name in sorted(names)]
     )
     for name in standard:
-        yield code(name), *(_theirs(api, name) for api in PARAMETER_NAMES)
+        yield code(name), *(_theirs(api, name) for api in _APIS)
 
 
-def _theirs(api: str, name: str) -> str:
+def _theirs(api: Api, name: str) -> str:
     if name in LACKS.get(api, ()):
         return "refused"
     return code(PARAMETER_NAMES[api].get(name, name))
 
 
-def _list(words: object) -> str:
-    return ", ".join(code(str(word)) for word in (sorted(words) if isinstance(words, frozenset) else words))
+def _list(words: Iterable[str]) -> str:
+    return ", ".join(code(word) for word in (sorted(words) if isinstance(words, frozenset) else words))

@@ -42,7 +42,7 @@ NAMES: tuple[Name, ...] = (
     Name("bandit", "register_model", "registry.register_model", note="`DuplicateModelError` is a `ValueError` too"),
     Name("bandit", "unregister_model", "registry.unregister_model", note="returns what the model was"),
     Name("bandit", "get_model", "registry.get_model", note=_POSITIONAL),
-    Name("bandit", "list_models", "registry.list_models", note=f"{_SPECS}; `spec.key` is the key"),
+    Name("bandit", "list_models", "registry.list_models", note=f"{_SPECS}; `provider=` by its keyword"),
     Name("bandit", "list_providers", "registry.list_providers"),
     Name(
         "bandit", "get_available_models", "router.available_models", on="router", note="keys, as there; ours are specs"
@@ -58,7 +58,8 @@ NAMES: tuple[Name, ...] = (
         on="router",
         note="of a decision, since a model may have several open",
     ),
-    Name("bandit", "get_model_confidence", "policy.confidence", note="of the policies `ucb` and `thompson`"),
+    Name("bandit", "get_model_confidence", "router.policy.confidence", note="of the policies `ucb` and `thompson`"),
+    Name("bandit", 'min_size="7B"', "min_size=7", note="billions, as a number; a model's own `size` may be text"),
     Name("bandit", "UCBModelSelector(exploration_factor=2.0)", "policy: {name: ucb, exploration: 2.0}"),
     # -- orchestrator
     Name(
@@ -97,6 +98,19 @@ NAMES: tuple[Name, ...] = (
         "router.run(request, call)",
         note="`call` is your code; `base:` for what is fine-tuned",
     ),
+    Name("orchestrator", "ModelCache, enable_caching", "cache:", note="reserved: there is no response cache yet"),
+    Name(
+        "orchestrator",
+        "LazyOllamaModel, LazyHuggingFaceModel",
+        "ChatPointsman",
+        note="the models behind it are built when they are first used",
+    ),
+    Name(
+        "orchestrator",
+        'OpenAIModel(name=..., api_key=os.environ["OPENAI_API_KEY"])',
+        'ModelSpec(name=..., provider="openai", api_key="env:OPENAI_API_KEY")',
+        note="a reference to the key, never the key",
+    ),
     # -- tree
     Name("tree", "register", "registry.register_model", on="registry"),
     Name(
@@ -121,7 +135,7 @@ NAMES: tuple[Name, ...] = (
         "gateway",
         "get_available_models",
         "registry.get_available_models",
-        note="deprecated models are available until their sunset",
+        note="deprecated ones are among them",
     ),
     Name("gateway", "get_providers", "registry.list_providers", on="registry"),
     Name("gateway", "get_capabilities", "registry.list_capabilities", on="registry"),

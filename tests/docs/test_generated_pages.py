@@ -1,0 +1,67 @@
+"""The pages that are made from the code say what the code says."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from pointsman import errors
+from pointsman.catalog.apis import NAMES as PARAMETER_NAMES
+from pointsman.catalog.spellings import CONVERTED, RENAMED
+from pointsman.reference.__main__ import PAGES
+from pointsman.reference.error_codes import every_error
+from pointsman.reference.names import SYSTEMS
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_what_the_code_makes_of_it(name: str) -> None:
+    written = (ROOT / "docs" / name).read_text(encoding="utf-8")
+    assert written == PAGES[name](), "run `make docs-generated`"
+
+
+def test_people_from_every_other_registry_find_their_section_fields_and_parameters() -> None:
+    text = PAGES["coming-from.md"]()
+    for title in SYSTEMS.values():
+        assert f"## {title}\n" in text
+    for spelling in (*RENAMED, *CONVERTED):
+        assert f"`{spelling}`" in text
+    for names in PARAMETER_NAMES.values():
+        for name in names.values():
+            assert f"`{name}`" in text
+
+
+def test_every_error_has_a_code_of_its_own_that_the_page_and_the_tree_list() -> None:
+    found = every_error()
+    codes = [each.code for each in found]
+    assert len(codes) == len(set(codes)) >= 20
+    defined = {
+        node.name for node in ast.parse(Path(errors.__file__).read_text()).body if isinstance(node, ast.ClassDef)
+    }
+    assert {each.__name__ for each in found} == defined
+    drawn = dict(re.findall(r"(\w+Error) +(E\d{4})", errors.__doc__ or ""))
+    assert drawn == {each.__name__: each.code for each in found if each is not errors.PointsmanError}
+    rows = {line.split(" | ")[0].strip("| `"): line for line in PAGES["errors.md"]().splitlines() if "| E4" in line}
+    assert set(rows) == defined
+    for each in found:
+        _, code, _, retryable, meaning = rows[each.__name__].strip("| ").split(" | ")
+        assert (code, retryable) == (each.code, "yes" if each.retryable else "no")
+        assert len(meaning) > 20
+
+
+def test_errors_are_defined_in_one_place() -> None:
+    """So that the page cannot miss one."""
+    source = Path(errors.__file__).parent
+    elsewhere = [
+        f"{path.relative_to(source)}: {node.name}"
+        for path in source.rglob("*.py")
+        if path != Path(errors.__file__)
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef)
+        and any(isinstance(base, ast.Name) and hasattr(errors, base.id) for base in node.bases)
+    ]
+    assert elsewhere == []
