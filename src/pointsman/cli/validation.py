@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import click
 
@@ -18,13 +18,20 @@ from pointsman.registry import ModelRegistry
 
 @click.command()
 @click.argument("file")
-def validate(file: str) -> None:
+@click.option("--as-of", type=click.DateTime(["%Y-%m-%d"]), help="Judge lifecycles as of this day.  [default: today]")
+@click.option(
+    "--days", type=click.IntRange(min=0), help="How far ahead to look.  [default: the file's notice_days, 90]"
+)
+def validate(file: str, as_of: datetime | None, days: int | None) -> None:
     """Check a configuration FILE; every problem gets a line.
 
-    Exits 0 if the file can be used, 1 if not. What can be used but will surprise you is a warning.
+    Exits 0 if the file can be used, 1 if not. What can be used but will surprise you is a warning, and so is every
+    model, of the file or of a catalogue it includes, that is deprecated or will be gone within the days asked for.
     """
     registry, settings = _read(file)
-    for warning in (*_without_effect(registry), *_without_key(registry), *_fading(registry)):
+    day = (as_of or datetime.now(UTC)).date()
+    whole = as_of is not None or days is not None
+    for warning in (*_without_effect(registry), *_without_key(registry), *_fading(registry, day, days, whole=whole)):
         click.echo(f"{file}: {click.style('warning', fg='yellow')}: {warning}", err=True)
     pools = len(registry.snapshot.pools)
     policy = settings.policy if isinstance(settings.policy, str) else settings.policy["name"]
@@ -83,17 +90,17 @@ def _without_key(registry: ModelRegistry) -> list[str]:
     return warnings
 
 
-def _fading(registry: ModelRegistry) -> list[str]:
-    """The file's own models that are deprecated, or will be, or will be gone, within the notice it asks for."""
-    today = datetime.now(UTC).date()
+def _fading(registry: ModelRegistry, day: date, days: int | None, *, whole: bool) -> list[str]:
+    """Models that are deprecated or gone, or will be within the notice; of included catalogues only when asked for."""
     notice = LifecycleSettings.model_validate(registry.sections.get("lifecycle") or {}).notice_days
-    soon = today + timedelta(days=notice)
+    soon = day + timedelta(days=notice if days is None else days)
     warnings = []
     for spec in registry:
-        if registry.snapshot.origins[spec.key] != "file" or spec.status == "disabled":
+        own = registry.snapshot.origins[spec.key] == "file"
+        if spec.status == "disabled" or not (own or whole):
             continue
-        if is_due(spec, today) or (spec.sunset_date is not None and spec.sunset_date <= soon):
-            warnings.append(deprecation_note(spec, today) or "")
+        if is_due(spec, day) or (spec.sunset_date is not None and spec.sunset_date <= soon):
+            warnings.append(deprecation_note(spec, day) or "")
         elif spec.deprecation_date is not None and spec.deprecation_date <= soon:
             warnings.append(f"{spec.key} will be deprecated on {spec.deprecation_date}")
     return warnings
