@@ -125,6 +125,7 @@ def main() -> None:
         "with_fallbacks": bare.with_fallbacks([InstantModel() for _ in range(MODELS - 1)]),
         "pointsman, weighted": routed("weighted", free),
         "pointsman, ucb": routed("ucb", free),
+        "pointsman, adaptive": routed("adaptive", free),
         "pointsman, weighted, with a deadline": routed("weighted", CallSettings()),
     }
     for way in ("invoke", "ainvoke", "stream"):

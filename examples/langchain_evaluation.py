@@ -14,7 +14,7 @@ from langchain_core.messages import BaseMessage
 
 from pointsman import ModelRegistry, ModelSpec, Router
 from pointsman.langchain import ChatPointsman, PointsmanFeedback
-from pointsman.testing import GradablePrompt, ServedModel, grade, gradable_prompts, serve
+from pointsman.testing import GradablePrompt, ServedModel, gradable_prompts, grade, serve
 
 MODELS = [
     ServedModel("careless", input_price_per_1m=1.0, output_price_per_1m=4.0, quality=0.3),

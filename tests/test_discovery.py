@@ -255,7 +255,7 @@ def test_a_key_that_another_address_has_is_no_addition() -> None:
         registry.register_model(make_spec("gpt-4o"))
         found = ask(registry)
     assert not found.additions
-    assert "registered for another address" in found.problems["openai:gpt-4o"]
+    assert "registered for another address" in found.ignored["openai:gpt-4o"]
 
 
 # -- what is not asked, not followed, not believed
@@ -360,7 +360,7 @@ def test_entries_without_a_usable_name_are_counted() -> None:
     with serving({"data": bad}) as server:
         found = ask(at(server.base, {"name": "m"}))
     assert not found
-    assert found.problems == {f"{server.base}/v1/models": "7 entries of its list name no usable model"}
+    assert found.ignored == {f"{server.base}/v1/models": "7 entries of its list name no usable model"}
 
 
 @pytest.mark.parametrize(

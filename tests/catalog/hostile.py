@@ -155,6 +155,7 @@ BOMBS: dict[str, Callable[[int], Input]] = {
     "a long base": lambda size: _entry("base: " + "b" * size),
     "a long size": lambda size: _entry("size: '" + "9" * size + "B'"),
     "a size with a gap": lambda size: _entry("size: '1" + " " * size + "x'"),
+    "a secret": lambda _: _entry("api_key: sk-abc123, x: 1"),
     "a long secret": lambda size: _entry("api_key: " + "s" * size),
     "a long pool member": lambda size: "pools: {a: {models: [" + "m" * size + "]}}",
     "broken pools": lambda size: _numbered("  p#: {x: 1}\n", size, "pools:\n"),
@@ -237,7 +238,6 @@ ODD_VALUES = (
         "7 B",
         "env:",
         "env:A B",
-        "sk-abc123",
     ),
 )
 ODD_KEYS = (

@@ -5,7 +5,6 @@ from __future__ import annotations
 from array import array
 from typing import Any
 
-
 # A mark is a line and a column, counted from 0, in one number.
 COLUMN_BITS = 32
 

@@ -12,7 +12,10 @@ from pointsman._version import __version__
 from pointsman.cli.asking import explain, route
 from pointsman.cli.checkup import health
 from pointsman.cli.demonstration import demo
+from pointsman.cli.differences import diff
+from pointsman.cli.discovering import discover
 from pointsman.cli.errors import show
+from pointsman.cli.importing import import_litellm
 from pointsman.cli.listing import models
 from pointsman.cli.schema import schema
 from pointsman.cli.validation import validate
@@ -48,5 +51,5 @@ def main() -> None:
             stream.reconfigure(errors="replace")  # a terminal that lacks a character shows a question mark
 
 
-for _command in (demo, validate, models, explain, route, health, schema):
+for _command in (demo, validate, models, explain, route, health, diff, discover, import_litellm, schema):
     main.add_command(_command)

@@ -53,7 +53,7 @@ def read_request(prompt: str, wishes: Mapping[str, Any]) -> Request:
     if prompt == "-":
         text = sys.stdin.buffer.read().decode("utf-8", "replace")
     given: dict[str, Any] = {
-        name: _names(value) if isinstance(value, tuple) else value for name, value in wishes.items()
+        name: names(value) if isinstance(value, tuple) else value for name, value in wishes.items()
     }
     return Request(messages=text, **given)
 
@@ -80,6 +80,6 @@ def require_config(given: str | None) -> str:
     return path
 
 
-def _names(values: tuple[str, ...]) -> tuple[str, ...]:
+def names(values: tuple[str, ...]) -> tuple[str, ...]:
     """Split at commas too: `--needs vision,tools`."""
     return tuple(name.strip() for value in values for name in value.split(",") if name.strip())

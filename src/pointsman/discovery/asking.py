@@ -56,6 +56,7 @@ class _Found:
     removals: list[ModelSpec] = field(default_factory=list)
     changes: list[ModelChange] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
+    ignored: dict[str, str] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
 
 
@@ -113,6 +114,7 @@ async def adiscover(
         changes=tuple(change for change in found.changes if not change.jumps),
         quarantined=tuple(change for change in found.changes if change.jumps),
         asked=tuple(found.asked),
+        ignored=found.ignored,
         problems=found.problems,
     )
 
@@ -128,7 +130,7 @@ def _servers(registry: ModelRegistry) -> list[_Server]:
 def _compare(server: _Server, listing: Listing, registry: ModelRegistry, today: date, found: _Found) -> None:
     found.asked.append(server.url)
     if listing.unusable:
-        found.problems[server.url] = f"{listing.unusable} entries of its list name no usable model"
+        found.ignored[server.url] = f"{listing.unusable} entries of its list name no usable model"
     listed = {_bare(each.id): each for each in listing.models}
     seen: set[str] = set()
     for spec in server.known:
@@ -145,10 +147,10 @@ def _compare(server: _Server, listing: Listing, registry: ModelRegistry, today: 
         try:
             spec = _addition(each, server, today)
         except InvalidModelError as error:
-            found.problems[f"{server.provider}:{each.id}"] = error.message
+            found.ignored[f"{server.provider}:{each.id}"] = error.message
             continue
         if spec.key in taken:
-            found.problems[spec.key] = f"{server.api_base} lists it too; it is registered for another address"
+            found.ignored[spec.key] = f"{server.api_base} lists it too; it is registered for another address"
         else:
             found.additions.append(spec)
 
@@ -194,7 +196,7 @@ def _change(spec: ModelSpec, listed: Listed, server: _Server, today: date, found
     try:
         return ModelChange(spec, ModelSpec(**fields | {"evidence": {**spec.evidence, **evidence}}))
     except InvalidModelError as error:
-        found.problems[spec.key] = error.message
+        found.ignored[spec.key] = error.message
         return None
 
 

@@ -51,7 +51,8 @@ class Discovery:
         changes: registered models of which the server states something else.
         quarantined: the same, where a price or a window jumps by more than ten times.
         asked: the addresses that answered.
-        problems: address, or key, and why nothing is known of it.
+        ignored: entries of lists, and why nothing came of them.
+        problems: addresses that could not be asked, and why.
     """
 
     additions: tuple[ModelSpec, ...] = ()
@@ -59,6 +60,7 @@ class Discovery:
     changes: tuple[ModelChange, ...] = ()
     quarantined: tuple[ModelChange, ...] = ()
     asked: tuple[str, ...] = ()
+    ignored: Mapping[str, str] = field(default_factory=dict)
     problems: Mapping[str, str] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
@@ -84,6 +86,7 @@ class Discovery:
         yield from (("not listed", spec.key, "stays registered") for spec in self.removals)
         for kind, changes in (("changed", self.changes), ("quarantined", self.quarantined)):
             yield from ((kind, change.key, "; ".join(map(str, change.fields))) for change in changes)
+        yield from (("ignored", name, why) for name, why in self.ignored.items())
         yield from (("problem", where, why) for where, why in self.problems.items())
 
     def __str__(self) -> str:
@@ -100,6 +103,7 @@ class Discovery:
             "changes": {key: fields for key, fields in found["changed"].items() if key not in quarantined},
             "quarantined": {key: fields for key, fields in found["changed"].items() if key in quarantined},
             "asked": list(self.asked),
+            "ignored": dict(self.ignored),
             "problems": dict(self.problems),
         }
 

@@ -1,0 +1,25 @@
+"""Where a command writes what it made: a file, or standard output for `-`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from pointsman.errors import CatalogError
+
+
+def write_text(path: str, text: str) -> None:
+    """Write a whole file.
+
+    Raises:
+        CatalogError: E4005, if it cannot be written.
+    """
+    if path == "-":
+        click.echo(text, nl=False)
+        return
+    try:
+        Path(path).write_text(text, encoding="utf-8")
+    except OSError as error:
+        reason = (error.strerror or type(error).__name__).lower()
+        raise CatalogError(f"cannot write the file: {reason}", path=path, hint="check the path") from None
