@@ -210,7 +210,8 @@ class Health:
                 credential.refusals = 0
                 credential.refused_until = 0.0
             self._refresh(spec.key, vital, now)
-        self._tell(spec.key, vital)
+        if vital.told != "healthy" or self.settings.slow is not None:
+            self._tell(spec.key, vital)
 
     def failed(self, spec: ModelSpec, fault: Fault) -> None:
         """A call failed; the fault's row says on whose account it goes."""

@@ -9,7 +9,7 @@ import os
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,6 +21,7 @@ from pointsman.errors import InvalidFeedbackError, StoreError, UnknownDecisionEr
 from pointsman.faults import Fault
 from pointsman.ledger import Ledger
 from pointsman.policies.base import LearningPolicy, Lesson
+from pointsman.snapshot import Arms
 from pointsman.steps import Attempt, AttemptRecord
 from pointsman.stores.base import Store, Write
 from pointsman.types import Clock, Outcome
@@ -34,11 +35,20 @@ _EXCHANGE_EVERY = 1.0
 
 @dataclass(slots=True)
 class _Open:
-    """A decision of this process: who answered, and whether it was scored already."""
+    """What is kept of a decision for its score: not the request, prompts are not kept."""
 
-    decision: RoutingDecision
+    chosen: ModelSpec
+    arms: Arms
+    probabilities: Sequence[float]
+    memo: Any
+    pool: str | None
     answered: ModelSpec | None = None
     scored: bool = False
+
+    def probability(self, spec: ModelSpec) -> float:
+        """With which the decision would have drawn this model; 0 for one that was behind."""
+        position = self.arms.positions.get(spec.key)
+        return 0.0 if position is None else self.probabilities[position]
 
 
 class Learning:
@@ -69,8 +79,9 @@ class Learning:
 
     def decided(self, decision: RoutingDecision) -> None:
         """A decision was made."""
+        kept = _Open(decision.spec, decision.arms, decision.probabilities, decision.memo, decision.request.model)
         with self._lock:
-            self._open[decision.id] = _Open(decision)
+            self._open[decision.id] = kept
             if len(self._open) > _OPEN_DECISIONS:
                 self._open.popitem(last=False)
         self._try(lambda: self._ledger.decided(decision))
@@ -133,21 +144,20 @@ class Learning:
             raise InvalidFeedbackError(f"the score is {score!r}; expected a number from 0 to 1")
         known_here = self._open.get(decision_id)
         if known_here is not None:
-            decision, answered = known_here.decision, known_here.answered
-            spec = answered or decision.spec
+            spec = known_here.answered or known_here.chosen
             facts: dict[str, Any] = {
                 "arm": spec.arm,
                 "model": spec.key,
-                "probability": _probability(decision, spec),
-                "memo": decision.memo,
+                "probability": known_here.probability(spec),
+                "memo": known_here.memo,
             }
-            request, pool, counted = decision.request, decision.request.model, answered is not None
+            pool, counted = known_here.pool, known_here.answered is not None
         else:
             row = self._ledger.find(decision_id)
             if row is None:
                 raise UnknownDecisionError(decision_id)
             key = self._ledger.answered_by(decision_id)
-            facts, request, pool, counted = row, None, row.get("pool"), key is not None
+            facts, pool, counted = row, row.get("pool"), key is not None
             if key is not None and key != row["model"]:
                 known = self._chooser.registry.find_model(key)
                 arm = key if known is None else known.arm
@@ -162,7 +172,6 @@ class Learning:
             ok=True,
             quality=float(score),
             probability=facts["probability"],
-            request=request,
             memo=facts.get("memo"),
             counted=counted,
         )

@@ -18,7 +18,7 @@ DECISIONS, ATTEMPTS, FEEDBACK = "ledger.decisions", "ledger.attempts", "ledger.f
 _CANDIDATES_KEPT = 32
 _ATTEMPTS_LOOKED_AT = 32
 _FLUSH_AT = 64
-_WAITING_KEPT = 10_000
+_WAITING_KEPT = 1_000
 _TRIM_EVERY = 256
 
 
@@ -110,7 +110,8 @@ class Ledger:
 def decision_row(decision: RoutingDecision) -> dict[str, Any]:
     """What is kept of a decision: who was considered with what probability, nothing of what was said."""
     arms = decision.arms
-    likely = heapq.nlargest(_CANDIDATES_KEPT, zip(decision.probabilities, arms.keys, strict=True))
+    pairs = zip(decision.probabilities, arms.keys, strict=True)
+    likely = pairs if len(arms) <= _CANDIDATES_KEPT else heapq.nlargest(_CANDIDATES_KEPT, pairs)
     request = decision.request
     return {
         "at": decision.at,

@@ -19,7 +19,6 @@ from pointsman.stores.urls import open_store
 if TYPE_CHECKING:
     from pointsman.discovery import Discovery
     from pointsman.registry import ModelRegistry
-    from pointsman.stores.base import Store
 
 _COLOURS = {
     "new": "green",

@@ -116,6 +116,7 @@ def _model_schema(definitions: Json) -> Json:
         known = {key: value for key, value in copied.items() if key not in ("title", "default")}
         fields.setdefault(alias, {**known, "description": "Another spelling."})
     fields["is_deprecated"] = {"type": "boolean", "description": "Another spelling of status."}
+    fields["metrics"] = {"type": "object", "description": "Fields of this entry, as if they stood in it."}
     made["patternProperties"] = {"^supports_[a-z0-9_]+$": {"type": "boolean"}}
     made["required"] = ["provider"]
     made["anyOf"] = [{"required": [name]} for name in _NAMES]

@@ -78,7 +78,7 @@ class Lesson:
         input_tokens: as the provider counted them, where known; likewise `output_tokens`.
         seconds: latency, where it is known.
         probability: with which the arm was drawn.
-        request: what was asked, while it is still known.
+        request: what was asked; known with an outcome, not with a score that comes later (see `memo`).
         memo: what the policy left in `Context.memo` when it chose.
         counted: whether this call is in the sums already, because its outcome came before its score or its score
             before its outcome; then only what is new counts.

@@ -9,6 +9,9 @@ from collections.abc import Iterator, Sequence
 from pointsman.errors import StoreError
 from pointsman.stores.base import Json, Write
 
+# `json.dumps` with options builds an encoder per call.
+_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+
 
 class MemoryStore:
     """Spaces as dictionaries. Values are kept as JSON text, so that what is read was never somebody's live object."""
@@ -87,6 +90,6 @@ def dump(value: Json) -> str:
         StoreError: E4301.
     """
     try:
-        return json.dumps(value, separators=(",", ":"), allow_nan=False)
+        return _encode(value)
     except (TypeError, ValueError) as error:
         raise StoreError(f"the value is no JSON: {error}") from None
