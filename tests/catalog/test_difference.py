@@ -101,5 +101,5 @@ def test_a_difference_is_the_way_there_and_its_reverse_the_way_back(old: list, n
 
 
 def test_two_states_of_a_model_can_be_compared_alone() -> None:
-    assert [str(change) for change in changes_of(OLD[2], NEW[0])][0] == "capabilities: [tools] -> []"
+    assert next(str(change) for change in changes_of(OLD[2], NEW[0])) == "capabilities: [tools] -> []"
     assert changes_of(OLD[0], OLD[0]) == ()

@@ -330,7 +330,7 @@ def test_a_broken_map_is_a_catalogue_error(monkeypatch: pytest.MonkeyPatch, tmp_
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: litellm\nVersion: 9.9.9\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    with pytest.raises(CatalogError, match="9.9.9 holds no readable model map"):
+    with pytest.raises(CatalogError, match=r"9\.9\.9 holds no readable model map"):
         read_litellm_map()
     (tmp_path / "litellm").mkdir()
     file = tmp_path / "litellm" / "model_prices_and_context_window_backup.json"

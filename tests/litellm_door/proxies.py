@@ -30,7 +30,7 @@ class Proxy:
     def __init__(self, folder: Path, model_list: Sequence[Mapping[str, Any]], *, workers: int = 1) -> None:
         self.folder = folder
         self.key = f"sk-{secrets.token_hex(24)}"
-        self.port = _free_port()
+        self.port = free_port()
         self._workers = workers
         self._process: subprocess.Popen[bytes] | None = None
         (folder / "config.yaml").write_text(
@@ -108,7 +108,8 @@ class Proxy:
         raise RuntimeError(f"the proxy does not serve:\n{self.log[-2000:]}")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that was free a moment ago."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         return int(bound.getsockname()[1])

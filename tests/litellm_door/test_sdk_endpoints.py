@@ -107,3 +107,23 @@ def test_many_dead_deployments_are_worked_through(fleet: ModelFleet) -> None:
         assert fleet["cheap"].calls == 30
     finally:
         strategy.uninstall()
+
+
+async def test_litellm_s_cool_downs_are_respected_on_request(fleet: ModelFleet) -> None:
+    host = litellm.Router(model_list=fleet.litellm_model_list("chat"), allowed_fails=0, cooldown_time=60)
+    own = Router(ModelRegistry(), policy="cheapest")
+    strategy = install(host, pointsman_router=own, respect_cooldowns=True)
+    try:
+        fleet["cheap"].fail("unauthorized")
+        messages = [{"role": "user", "content": "hi"}]
+        for _ in range(3):  # one refusal is not enough for pointsman's own health
+            assert (await host.acompletion(model="chat", messages=messages)).model == "middle"
+        assert fleet["cheap"].calls == 1
+        fleet["middle"].fail("unauthorized")
+        fleet["large"].fail("unauthorized")
+        with pytest.raises(litellm.AuthenticationError):
+            await host.acompletion(model="chat", messages=messages)
+        fleet.heal()
+        assert (await host.acompletion(model="chat", messages=messages)).choices[0].message.content
+    finally:
+        strategy.uninstall()

@@ -14,7 +14,6 @@ from pointsman.testing.__main__ import parse_model
 HELLO = {"model": "cheap", "messages": [{"role": "user", "content": "hello"}]}
 
 
-@pytest.mark.slow
 def test_a_killed_process_refuses_connections_and_serves_on_the_same_port_when_started_again() -> None:
     models = [ServedModel("cheap", 0.1, 0.4, latency=(0.0, 0.001), skills={"code": 1.0})]
     with ModelProcess(models, seed=7, life_limit=60) as process:
@@ -36,7 +35,6 @@ def test_a_killed_process_refuses_connections_and_serves_on_the_same_port_when_s
         httpx.get(f"{url}/models")
 
 
-@pytest.mark.slow
 def test_a_process_ends_when_its_parent_dies() -> None:
     parent = (
         "import os; from pointsman.testing import ModelProcess, ServedModel;"

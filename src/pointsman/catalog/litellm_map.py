@@ -53,7 +53,9 @@ _FREE = frozenset({"ollama", "lemonade"})
 _HALVES = frozenset({(272_000, 128_000), (922_000, 128_000)})
 
 # Rows that are prices and no models: by size of image, by size of an unnamed model, of fine-tunes, of commitments.
-_PRICE_ROWS = re.compile(r"(?:^|/)(?:\d+|max)-x-(?:\d+|max)/|^(?:together|fireworks)-ai-|^ft:|-commitment/|/\*/|/container$")
+_PRICE_ROWS = re.compile(
+    r"(?:^|/)(?:\d+|max)-x-(?:\d+|max)/|^(?:together|fireworks)-ai-|^ft:|-commitment/|/\*/|/container$"
+)
 _THRESHOLD = re.compile(r"(?:in|out)put_cost_per_token_above_(\d+)k_tokens\Z")
 _AWS_REGION = re.compile(r"bedrock/([a-z]{2}(?:-[a-z]+)+-\d)/")
 _AZURE_ZONE = re.compile(r"azure/(us|eu|us-gov|apac)/")

@@ -36,18 +36,27 @@ class SameGroupFailover:
         groups: which names there are.
         calls: limits of a call.
         limit: attempts per call.
+        cooldowns: whether LiteLLM's cool-downs stay on.
 
     Attributes:
         attempts: how often LiteLLM will ask for a deployment of one call at most.
     """
 
     def __init__(
-        self, host: Any, strategy: Any, groups: _Groups, calls: CallSettings, limit: int | None = None
+        self,
+        host: Any,
+        strategy: Any,
+        groups: _Groups,
+        calls: CallSettings,
+        limit: int | None = None,
+        *,
+        cooldowns: bool = False,
     ) -> None:
         self._host = host
         self._strategy = strategy
         self._groups = groups
         self._retries = calls.retries
+        self._cooldowns = cooldowns
         self.attempts = min(limit or _MOST_ATTEMPTS, calls.attempts or _MOST_ATTEMPTS, _MOST_ATTEMPTS)
         self._before: dict[str, Any] = {}
         self._originals: dict[str, Any] = {}
@@ -68,7 +77,8 @@ class SameGroupFailover:
         self._register(self._strategy)
         self.refresh()
         host.num_retries = 0  # retries have one owner
-        host.disable_cooldowns = True  # and so has health
+        if not self._cooldowns:
+            host.disable_cooldowns = True  # and so has health
         self._update_settings = host.update_settings
         host.update_settings = self._updated
 

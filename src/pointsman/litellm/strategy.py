@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from litellm.router_utils.cooldown_handlers import async_get_cooldown_deployments, get_cooldown_deployments
 from litellm.types.router import CustomRoutingStrategyBase
 
 from pointsman.calls import CallSettings
 from pointsman.config import Settings, load_config
-from pointsman.errors import ModelNotFoundError
+from pointsman.decision import RoutingDecision
+from pointsman.errors import ModelNotFoundError, NoEligibleModelsError
 from pointsman.litellm.deployments import Deployments
 from pointsman.litellm.failover import SameGroupFailover
 from pointsman.litellm.hosted import HostedCall, HostedCalls
@@ -20,6 +22,7 @@ from pointsman.litellm.requests import EMBEDDING, request_for
 from pointsman.registry import ModelRegistry
 from pointsman.router import Router
 from pointsman.steps import Attempt, Wait
+from pointsman.types import Request
 
 _METADATA = ("litellm_metadata", "metadata")
 
@@ -30,6 +33,7 @@ def install(
     config: str | Path | None = None,
     pointsman_router: Router | None = None,
     attempts: int | None = None,
+    respect_cooldowns: bool = False,
 ) -> PointsmanStrategy:
     """Let pointsman choose among the deployments of a `litellm.Router`, and fail over between them.
 
@@ -39,6 +43,8 @@ def install(
         pointsman_router: a router of your own, instead of `config`; the deployments are added to its registry.
         attempts: deployments tried per call at most; None means each eligible one, up to 32. Of a group with a single
             deployment that one is asked again, as `calls.retries` says.
+        respect_cooldowns: whether LiteLLM's cool-downs stay on, and what is cooling down is left out while anything
+            else can serve. Otherwise they are switched off: health has one owner.
 
     Raises:
         CatalogError: E4003, E4005 or E4006, if `config` cannot be used.
@@ -51,7 +57,9 @@ def install(
         raise TypeError("give install() either config= or pointsman_router=, not both")
     else:
         prune = False
-    strategy = PointsmanStrategy(router, pointsman_router, prune=prune, attempts=attempts)
+    strategy = PointsmanStrategy(
+        router, pointsman_router, prune=prune, attempts=attempts, respect_cooldowns=respect_cooldowns
+    )
     strategy.install()
     return strategy
 
@@ -72,11 +80,23 @@ class PointsmanStrategy(CustomRoutingStrategyBase):
         deployments: the LiteLLM deployments by key.
     """
 
-    def __init__(self, host: Any, router: Router, *, prune: bool = True, attempts: int | None = None) -> None:
+    def __init__(
+        self,
+        host: Any,
+        router: Router,
+        *,
+        prune: bool = True,
+        attempts: int | None = None,
+        respect_cooldowns: bool = False,
+    ) -> None:
         self.router = router
+        self._host = host
+        self._respect_cooldowns = respect_cooldowns
         self.deployments = Deployments(host, router.registry, prune=prune)
         self.calls = HostedCalls()
-        self._failover = SameGroupFailover(host, self, self.deployments, router.calls, attempts)
+        self._failover = SameGroupFailover(
+            host, self, self.deployments, router.calls, attempts, cooldowns=respect_cooldowns
+        )
         self.listener = OutcomeListener(self.calls, self._key_of)
 
     def _key_of(self, ident: str) -> str | None:
@@ -103,7 +123,8 @@ class PointsmanStrategy(CustomRoutingStrategyBase):
         """The deployment for the next attempt of a call."""
         if self._is_ours(model, specific_deployment):
             kwargs = request_kwargs if request_kwargs is not None else {}
-            call = self._call(model, messages, input, kwargs)
+            resting = await async_get_cooldown_deployments(self._host, None) if self._respect_cooldowns else ()
+            call = self._call(model, messages, input, kwargs, resting)
             while isinstance(step := call.next(), Wait):
                 await self.router.clock.asleep(step.seconds)
             return self._deployment(step, kwargs)
@@ -126,7 +147,8 @@ class PointsmanStrategy(CustomRoutingStrategyBase):
         """The deployment for the next attempt of a call."""
         if self._is_ours(model, specific_deployment):
             kwargs = request_kwargs if request_kwargs is not None else {}
-            call = self._call(model, messages, input, kwargs)
+            resting = get_cooldown_deployments(self._host, None) if self._respect_cooldowns else ()
+            call = self._call(model, messages, input, kwargs, resting)
             while isinstance(step := call.next(), Wait):
                 self.router.clock.sleep(step.seconds)
             return self._deployment(step, kwargs)
@@ -148,7 +170,9 @@ class PointsmanStrategy(CustomRoutingStrategyBase):
             self._failover.refresh()
         return self.deployments.target(model) is not None
 
-    def _call(self, model: str, messages: Any, text_input: Any, kwargs: dict[str, Any]) -> HostedCall:
+    def _call(
+        self, model: str, messages: Any, text_input: Any, kwargs: dict[str, Any], resting: Iterable[str]
+    ) -> HostedCall:
         """The call that LiteLLM wants a deployment for: one under way, or a new one."""
         kwargs.pop("_excluded_deployment_ids", None)  # ours; see `failover`
         metadata, trace = _metadata(kwargs), kwargs.get("litellm_trace_id")
@@ -159,7 +183,7 @@ class PointsmanStrategy(CustomRoutingStrategyBase):
         if call is not None and starts and (call.is_over or call.trace != trace):
             call = None
         if call is None or call.decision.request.model != self.deployments.target(model):
-            call = self._decide(model, messages, text_input, kwargs)
+            call = self._decide(model, messages, text_input, kwargs, resting)
             call.trace = trace
             self.calls.open(call)
             metadata[CALL_KEY] = call.decision.id
@@ -174,7 +198,9 @@ class PointsmanStrategy(CustomRoutingStrategyBase):
             kwargs["timeout"] = min(attempt.timeout, asked) if isinstance(asked, int | float) else attempt.timeout
         return deployment
 
-    def _decide(self, model: str, messages: Any, text_input: Any, kwargs: Mapping[str, Any]) -> HostedCall:
+    def _decide(
+        self, model: str, messages: Any, text_input: Any, kwargs: Mapping[str, Any], resting: Iterable[str]
+    ) -> HostedCall:
         target = self.deployments.target(model) or model
         # The Responses API has an `input` as well; its calls keep their metadata elsewhere.
         embeds = messages is None and text_input is not None and "litellm_metadata" not in kwargs
@@ -188,11 +214,21 @@ class PointsmanStrategy(CustomRoutingStrategyBase):
         )
         if self.deployments.unserved:
             request = request.replace(exclude=self.deployments.unserved)
-        decision = self.router.decide(request)
+        decision = self._well(request, resting) or self.router.decide(request)
         # Failover has to end where LiteLLM stops to ask, or what failed last would stay open.
         alone = len(decision.arms) == 1 and not decision.behind
         steps = self.router.steps(decision, attempts=self._failover.attempts, retries=None if alone else 0)
         return HostedCall(decision, steps, self.router.clock)
+
+    def _well(self, request: Request, resting: Iterable[str]) -> RoutingDecision | None:
+        """A decision among what is not cooling down; None if that leaves nobody."""
+        keys = {key for ident in resting if (key := self.deployments.key_of.get(ident)) is not None}
+        if not keys:
+            return None
+        try:
+            return self.router.decide(request.replace(exclude=keys.union(request.exclude)))
+        except NoEligibleModelsError:
+            return None
 
 
 def _metadata(kwargs: dict[str, Any]) -> dict[str, Any]:

@@ -203,7 +203,11 @@ class AdaptivePolicy(LearningPolicy):
                 self._label(lesson, score)
 
     def _count(self, lesson: Lesson) -> None:
-        changes = {CALLS: float(not lesson.counted), FAILURES: float(not lesson.ok), REWARD: _finite(lesson.reward) or 0.0}
+        changes = {
+            CALLS: float(not lesson.counted),
+            FAILURES: float(not lesson.ok),
+            REWARD: _finite(lesson.reward) or 0.0,
+        }
         cost, tokens = _finite(lesson.cost), _finite(lesson.output_tokens)
         if cost is not None and cost >= 0.0:
             changes |= {BILLED: 1.0, COST: cost}

@@ -221,8 +221,9 @@ class Evidence:
         return row
 
     def _fold(self, arm: str) -> None:
-        """Add up an arm's rows: counts of all epochs, labels of the latest."""
-        rows = [*self._others.get(arm, {}).values(), *([self._own[arm]] if arm in self._own else [])]
+        """Add up an arm's rows, counts of all epochs, labels of the latest; in the order of replicas, not of arrival."""
+        rows = [row for _, row in sorted(self._others.get(arm, {}).items())]
+        rows += [self._own[arm]] if arm in self._own else []
         at = self.at.setdefault(arm, len(self.at) + 1)
         if at == len(self.counts):
             self.counts = np.append(self.counts, np.zeros((1, len(COUNTS))), axis=0)

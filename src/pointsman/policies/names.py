@@ -14,7 +14,12 @@ from pointsman.policies.base import Policy
 # Each in the module of its name, which is loaded when it is asked for: learners load numpy.
 _POLICIES = {
     "adaptive": "AdaptivePolicy",
+    "best": "BestPolicy",
     "cheapest": "CheapestPolicy",
+    "fastest": "FastestPolicy",
+    "priority": "PriorityPolicy",
+    "round_robin": "RoundRobinPolicy",
+    "thompson": "ThompsonPolicy",
     "ucb": "UCBPolicy",
     "weighted": "WeightedPolicy",
 }
