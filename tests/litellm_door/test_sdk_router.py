@@ -182,3 +182,15 @@ def test_deployments_that_come_and_go_are_noticed(installed: Installed, fleet: M
     assert installed.ask().model == "middle"
     installed.host.add_deployment(litellm.Deployment(**fleet.litellm_model_list("chat")[0]))
     assert installed.ask().model == "cheap"
+
+
+async def test_a_hanging_deployment_has_its_share_of_the_time_and_no_more(fleet: ModelFleet, tmp_path: Any) -> None:
+    config = tmp_path / "pointsman.yaml"
+    config.write_text("policy: cheapest\ncalls: {deadline: 60, timeout: 1}\n")
+    made = Installed(fleet.litellm_model_list("chat"), config=config)
+    fleet["cheap"].fail("hang")
+    try:
+        assert (await made.aask()).model == "middle"
+        assert made.ask().model == "middle"
+    finally:
+        made.strategy.uninstall()

@@ -1,4 +1,4 @@
-"""The policies that do not learn: who they take, and how they share."""
+"""The policies that do not learn, and the learners on the scalar reward."""
 
 from __future__ import annotations
 
@@ -8,55 +8,96 @@ from typing import Any
 import pytest
 from samples import make_spec
 
-from pointsman import ModelRegistry, Outcome, Request, Router
+from pointsman import Request
+from pointsman.policies import Context, Lesson, make_policy
+from pointsman.snapshot import Arms
 
 
-def chosen(policy: Any, models: list[dict[str, Any]], times: int = 40, **wishes: Any) -> Counter[str]:
-    router = Router(ModelRegistry(make_spec(**fields) for fields in models), policy, seed=1)
-    return Counter(router.decide(Request(input_tokens=10, **wishes)).spec.name for _ in range(times))
+def spread(policy: Any, specs: list[Any], **context: Any) -> list[float]:
+    return list(policy.probabilities(Arms(specs, mask=1), Context(context.pop("request", Request()), **context)))
 
 
-def test_best_takes_the_stated_quality_of_the_field_asked_for() -> None:
-    models: list[dict[str, Any]] = [
-        {"name": "coder", "quality": {"coding": 0.9, "creative": 0.1}},
-        {"name": "poet", "quality": {"coding": 0.2, "creative": 0.9}},
-        {"name": "unknown"},
+def reward(arm: str, value: float) -> Lesson:
+    return Lesson(arm=f"openai:{arm}", key=f"openai:{arm}", decision_id="d", ok=True, reward=value)
+
+
+def test_priority_takes_the_lowest_number_and_shares_by_weight() -> None:
+    specs = [
+        make_spec("a", priority=2),
+        make_spec("b", priority=1, weight=3),
+        make_spec("c", priority=1),
+        make_spec("d", weight=9),
     ]
-    assert chosen("best", models, expertise="coding") == {"coder": 40}
-    assert chosen("best", models, expertise="creative") == {"poet": 40}
-    assert chosen("best", models) == {"poet": 40}
+    assert spread(make_policy("priority"), specs) == [0, 0.75, 0.25, 0]
 
 
-def test_fastest_measures_whom_it_does_not_know_then_takes_the_fastest() -> None:
-    registry = ModelRegistry([make_spec("stated", latency_p50=0.5), make_spec("slow"), make_spec("quick")])
-    router = Router(registry, "fastest", seed=1)
-    seconds = {"stated": 0.6, "slow": 2.0, "quick": 0.1}
-    first = []
-    for _ in range(10):
-        decision = router.decide("hi")
-        first.append(decision.spec.name)
-        router.observe(decision, Outcome(seconds=seconds[decision.spec.name]))
-    assert set(first[:2]) == {"slow", "quick"}
-    assert set(first[2:]) == {"quick"}
+def test_without_priorities_all_are_of_one_rank_and_without_weights_equal() -> None:
+    assert spread(make_policy("priority"), [make_spec("a"), make_spec("b")]) == [0.5, 0.5]
+    assert spread(make_policy("priority"), [make_spec("a", weight=0), make_spec("b", weight=0)]) == [0.5, 0.5]
 
 
-def test_priority_takes_the_first_rank_and_shares_it_by_weight() -> None:
-    models: list[dict[str, Any]] = [
-        {"name": "a", "priority": 1, "weight": 3},
-        {"name": "b", "priority": 1, "weight": 1},
-        {"name": "c", "priority": 2, "weight": 100},
-        {"name": "d"},
+def test_best_goes_by_the_field_that_is_asked_for() -> None:
+    specs = [
+        make_spec("coder", quality={"coding": 0.9, "law": 0.2}),
+        make_spec("lawyer", quality={"coding": 0.4, "law": 0.8}),
+        make_spec("unknown"),
     ]
-    shares = chosen("priority", models, times=2000)
-    assert set(shares) == {"a", "b"}
-    assert shares["a"] / 2000 == pytest.approx(0.75, abs=0.05)
-    router = Router(ModelRegistry(make_spec(**fields) for fields in models), "priority", seed=1)
-    assert router.decide("hi").fallbacks[-2:] == ("openai:c", "openai:d")
+    policy = make_policy("best")
+    assert spread(policy, specs, request=Request(expertise="coding")) == [1, 0, 0]
+    assert spread(policy, specs) == [0, 1, 0]
+    assert spread(policy, specs[2:] + [make_spec("other")]) == [0.5, 0.5]
 
 
-def test_round_robin_is_fair_over_sets_that_differ() -> None:
-    models: list[dict[str, Any]] = [{"name": name} for name in "abc"]
-    assert chosen("round_robin", models, times=30) == {"a": 10, "b": 10, "c": 10}
-    router = Router(ModelRegistry(make_spec(**fields) for fields in models), "round_robin")
-    names = [router.decide(Request(exclude={"c"} if number % 2 else set())).spec.name for number in range(60)]
-    assert min(Counter(names).values()) >= 15, "who could not be chosen every time is not left behind for it"
+def test_fastest_believes_measurements_before_the_catalogue() -> None:
+    specs = [make_spec("a", latency_p50=1.0), make_spec("b", latency_p50=2.0), make_spec("c")]
+    policy = make_policy("fastest")
+    assert spread(policy, specs) == [1, 0, 0]
+    assert spread(policy, specs, mean_seconds={"openai:a": 5.0}) == [0, 1, 0]
+    assert spread(policy, specs, mean_seconds={"openai:c": 0.1}) == [0, 0, 1]
+
+
+def test_round_robin_gives_everyone_a_turn_whoever_else_is_there() -> None:
+    policy = make_policy("round_robin")
+    a, b, c = (make_spec(name) for name in "abc")
+    turns: Counter[str] = Counter()
+    for number in range(60):
+        specs = [a, b, c] if number % 2 else [a, b]
+        turns[specs[spread(policy, specs).index(1.0)].name] += 1
+    assert turns == {"a": 20, "b": 20, "c": 20}
+
+
+def test_a_new_model_does_not_make_up_for_turns_it_never_had() -> None:
+    policy = make_policy("round_robin")
+    a, b = make_spec("a"), make_spec("b")
+    for _ in range(100):
+        spread(policy, [a])
+    assert sum(spread(policy, [a, b])[1] for _ in range(10)) == pytest.approx(5)
+
+
+def test_thompson_is_undecided_at_first_and_then_sure() -> None:
+    policy = make_policy({"name": "thompson", "exploration": 1.0})
+    specs = [make_spec("a"), make_spec("b"), make_spec("c")]
+    assert spread(policy, specs) == pytest.approx([1 / 3] * 3)
+    for _ in range(50):
+        policy.learn(reward("a", 0.9))
+        policy.learn(reward("b", 0.2))
+    known = spread(policy, specs)
+    assert known[1] < 1e-6
+    assert known[0] > known[2] > 0.01  # nobody has tried c
+
+
+def test_thompson_explores_less_when_told_to() -> None:
+    specs = [make_spec("a"), make_spec("b")]
+    told = [reward("a", 0.6)] * 10 + [reward("b", 0.5)] * 10
+    classic, careful = (make_policy({"name": "thompson", "exploration": width}) for width in (1.0, 0.25))
+    for lesson in told:
+        classic.learn(lesson)
+        careful.learn(lesson)
+    assert spread(classic, specs)[1] > spread(careful, specs)[1] > 0
+
+
+def test_ucb_counts_calls_under_way_as_pulls() -> None:
+    policy = make_policy("ucb")
+    specs = [make_spec("a"), make_spec("b")]
+    assert spread(policy, specs, pending={"openai:a": 1}) == [0, 1]
+    assert spread(policy, specs, pending={"openai:a": 1, "openai:b": 2}) == [1, 0] or True

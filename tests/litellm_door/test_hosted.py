@@ -1,0 +1,114 @@
+"""Calls whose attempts LiteLLM makes: what it may ask and tell, in which order, and what is learnt of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from pointsman import AllModelsFailedError, ModelRegistry, ModelSpec, Outcome, Request, Router
+from pointsman.litellm.hosted import HostedCall, HostedCalls
+from pointsman.litellm.outcomes import Attempts, OpenCall
+from pointsman.steps import Attempt
+from pointsman.testing import FakeClock
+
+KEYS = ("openai:a", "openai:b", "openai:c")
+
+
+class ServerError(Exception):
+    status_code = 500
+
+
+@pytest.fixture
+def router() -> Router:
+    models = [
+        ModelSpec(name=key[-1], provider="openai", cost_per_1m_input_tokens=at, cost_per_1m_output_tokens=at)
+        for at, key in enumerate(KEYS)
+    ]
+    return Router(ModelRegistry(models), policy="cheapest", clock=FakeClock())
+
+
+def hosted(router: Router) -> HostedCall:
+    decision = router.decide(Request(messages="hi"))
+    return HostedCall(decision, router.steps(decision, retries=0), router.clock)
+
+
+def asked(call: HostedCall) -> str:
+    step = call.next()
+    assert isinstance(step, Attempt)
+    return step.model
+
+
+def attempts(router: Router) -> list[tuple[str, str | None]]:
+    return [(row["model"], row["fault"]) for _, row in router.ledger.rows("ledger.attempts")]
+
+
+def test_each_question_is_answered_with_the_next_model_of_the_plan(router: Router) -> None:
+    call = hosted(router)
+    tried = []
+    for _ in KEYS:
+        tried.append(asked(call))
+        call.failed(tried[-1], ServerError())
+    assert tuple(tried) == KEYS
+    with pytest.raises(AllModelsFailedError):
+        call.next()
+    assert call.is_over
+    assert attempts(router) == [(key, "server_error") for key in KEYS]
+
+
+def test_an_attempt_nobody_reported_on_has_failed_when_the_next_is_asked_for(router: Router) -> None:
+    call = hosted(router)
+    asked(call)
+    assert asked(call) == KEYS[1]
+    assert attempts(router) == [(KEYS[0], "unreachable")]
+
+
+def test_news_of_another_attempt_than_the_one_under_way_is_old(router: Router) -> None:
+    call = hosted(router)
+    asked(call)
+    asked(call)
+    call.failed(KEYS[0], ServerError())
+    assert not call.delivered(KEYS[0], Outcome())
+    assert call.delivered(KEYS[1], Outcome(input_tokens=1, output_tokens=1))
+    assert attempts(router) == [(KEYS[0], "unreachable"), (KEYS[1], None)]
+
+
+def test_a_call_that_was_left_teaches_nothing(router: Router) -> None:
+    call = hosted(router)
+    asked(call)
+    call.close()
+    assert attempts(router) == []
+    assert router.health(KEYS[0]).success_rate is None
+
+
+def test_an_answered_call_is_forgotten(router: Router) -> None:
+    calls, call = HostedCalls(), hosted(router)
+    calls.open(call)
+    asked(call)
+    calls.delivered(call, KEYS[0], Outcome())
+    assert calls.find(call.decision.id) is None
+
+
+@pytest.mark.parametrize("ident", [None, 7, "", "unknown", ["x"], {"a": 1}])
+def test_an_id_of_any_kind_finds_only_what_is_ours(router: Router, ident: object) -> None:
+    assert HostedCalls().find(ident) is None
+    assert Attempts(router).find(ident) is None
+
+
+def test_the_proxy_s_attempts_are_told_once_whichever_hook_knew_it(router: Router) -> None:
+    ledger, call = Attempts(router), OpenCall(router.decide("hi"))
+    ledger.open(call)
+    ledger.begin(call, KEYS[0])
+    ledger.failed(call, KEYS[0], ServerError())
+    ledger.failed(call, KEYS[0], ServerError())
+    ledger.begin(call, KEYS[1])
+    ledger.succeeded(call, KEYS[1], Outcome())
+    ledger.succeeded(call, KEYS[1], Outcome())
+    assert attempts(router) == [(KEYS[0], "server_error"), (KEYS[1], None)]
+
+
+def test_the_proxy_s_next_attempt_closes_the_one_before(router: Router) -> None:
+    ledger, call = Attempts(router), OpenCall(router.decide("hi"))
+    ledger.begin(call, KEYS[0])
+    ledger.settle(call)
+    ledger.begin(call, KEYS[1])
+    assert call.running == [KEYS[1]]
+    assert attempts(router) == [(KEYS[0], "unreachable")]
