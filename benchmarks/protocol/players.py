@@ -6,10 +6,9 @@ import math
 from random import Random
 from typing import Any
 
-from protocol.scenarios import Player, Told
-
 from pointsman import ModelRegistry, ModelSpec, Request
 from pointsman.policies import Context, Lesson, make_policy
+from protocol.scenarios import Player, Told
 
 
 class PolicyPlayer:
@@ -176,7 +175,7 @@ def players() -> dict[str, Any]:
 def _is_installed(module: str) -> bool:
     from importlib.util import find_spec
 
-    return find_spec(module.split(".")[0]) is not None
+    return find_spec(module.split(".", maxsplit=1)[0]) is not None
 
 
 __all__ = ["Player", "PolicyPlayer", "math", "players"]

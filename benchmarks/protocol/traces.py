@@ -88,8 +88,19 @@ _MADE_MODELS = (
     ("tiny", 0.05, 0.10, 0.55, 180, (0.35, 0.30, 0.52, 0.55)),
     ("boastful", 2.00, 8.00, 0.90, 350, (0.60, 0.62, 0.66, 0.70)),
 )
-_THINGS = "apples trains tickets marbles pages boxes coins lamps bottles chairs".split()
-_TOPICS = "tides volcanoes printing lighthouses railways glaciers maps bridges looms comets".split()
+_THINGS = ["apples", "trains", "tickets", "marbles", "pages", "boxes", "coins", "lamps", "bottles", "chairs"]
+_TOPICS = [
+    "tides",
+    "volcanoes",
+    "printing",
+    "lighthouses",
+    "railways",
+    "glaciers",
+    "maps",
+    "bridges",
+    "looms",
+    "comets",
+]
 
 
 def generate(size: int = 3000, seed: int = 7) -> Trace:

@@ -20,7 +20,7 @@ from pointsman.stores.base import Store, Write
 
 VERSIONS, MANUAL = "registry.versions", "registry.manual"
 _WHOLE_EVERY = 100
-_KEPT_IN_MEMORY = 100
+_KEPT_IN_MEMORY = 25
 _KEPT_IN_STORE = 500
 
 Changes = Mapping[str, tuple[ModelSpec, str] | None]
@@ -176,8 +176,13 @@ def specs_of(snapshot: Snapshot) -> list[ModelSpec]:
     return [spec for _, spec in snapshot.numbered()]
 
 
-def changes_between(before: Snapshot, after: Snapshot) -> dict[str, tuple[ModelSpec, str] | None]:
-    """Models that are new or other in the second, and None for those that are gone."""
+def changes_between(
+    before: Snapshot, after: Snapshot, only: str | None = None
+) -> dict[str, tuple[ModelSpec, str] | None]:
+    """Models that are new or other in the second, and None for those that are gone; of one key, if that is known."""
+    if only is not None:
+        spec = after.get(only)
+        return {only: None if spec is None else (spec, after.origins[only])}
     gone: dict[str, tuple[ModelSpec, str] | None] = dict.fromkeys(before.bits.keys() - after.bits.keys())
     return gone | {
         spec.key: (spec, after.origins[spec.key])

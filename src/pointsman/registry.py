@@ -241,7 +241,7 @@ class ModelRegistry(RegistryNames):
         """The one way a snapshot is swapped: kept first, then visible, then told."""
         before, also = self._snapshot, list(also)
         if after.version != before.version or not self._history.versions:
-            changes = {} if self._store is None else changes_between(before, after)
+            changes = {} if self._store is None else changes_between(before, after, event.key)
             self._history.record(after, self._clock.time(), reason, changes, also if self._store is not None else ())
         elif self._store is not None and also:
             self._store.put_all(also)

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from snippets import ROOT
 
-EXAMPLES = sorted(path for path in (ROOT / "examples").rglob("*.py") if path.name == "run.py" or path.parent.name == "examples")
+EXAMPLES = sorted(
+    path for path in (ROOT / "examples").rglob("*.py") if path.name == "run.py" or path.parent.name == "examples"
+)
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: str(path.relative_to(ROOT / "examples")))

@@ -127,12 +127,12 @@ class ModelSpec(BaseModel):
     tags: tuple[str, ...] = ()
     # abilities
     capabilities: tuple[str, ...] = ()
-    features: dict[str, bool] = {}
-    constraints: dict[str, Any] = {}
+    features: dict[str, bool] = Field(default_factory=dict)
+    constraints: dict[str, Any] = Field(default_factory=dict)
     input_modalities: tuple[str, ...] | None = None
     output_modalities: tuple[str, ...] | None = None
     expertise: tuple[str, ...] | None = None
-    quality: dict[str, Score] = {}
+    quality: dict[str, Score] = Field(default_factory=dict)
     languages: tuple[str, ...] | None = None
     regions: tuple[str, ...] | None = None
     size_billions: Positive | None = None
@@ -159,11 +159,11 @@ class ModelSpec(BaseModel):
     latency_p99: Price | None = None
     tokens_per_second: Positive | None = None
     # parameters and the API
-    parameter_names: dict[str, str] = {}
-    default_parameters: dict[str, Any] = {}
+    parameter_names: dict[str, str] = Field(default_factory=dict)
+    default_parameters: dict[str, Any] = Field(default_factory=dict)
     supported_parameters: tuple[str, ...] | None = None
     unsupported_parameters: tuple[str, ...] = ()
-    api_requirements: dict[str, Any] = {}
+    api_requirements: dict[str, Any] = Field(default_factory=dict)
     converter: str | None = None
     litellm_model: str | None = None
     api_base: str | None = None
@@ -186,7 +186,7 @@ class ModelSpec(BaseModel):
     # evidence
     source: str | None = None
     as_of: date | None = None
-    evidence: dict[str, Evidence] = {}
+    evidence: dict[str, Evidence] = Field(default_factory=dict)
 
     def __init__(self, **data: Any) -> None:
         try:

@@ -31,12 +31,12 @@ class Candidates:
     def __init__(self, arms: Arms) -> None:
         self.arms = tuple(spec.arm for spec in arms)
         self._specs = arms.specs
-        self.priors = known_or_mean([spec.mean_quality for spec in arms])
+        self.priors = self._by_arm([spec.mean_quality for spec in arms])
         self._input = _per_token([spec.cost_per_1m_input_tokens for spec in arms])
         self._output = _per_token([spec.cost_per_1m_output_tokens for spec in arms])
         self._unpriced = bool(np.isnan(self._input + self._output).any())
         born = np.flatnonzero(~self._dominated()).tolist()
-        self.newborn: list[int] = sorted(born, key=lambda at: (-self.priors[at], self.arms[at]))
+        self.newborn: list[int] = sorted(born, key=lambda at: (-self.priors[at], arms.keys[at]))
         self.shared = len(set(self.arms)) < len(self.arms)
         self._by_expertise: dict[Sequence[str], Vector] = {}
         self._version = -1
@@ -75,10 +75,18 @@ class Candidates:
         """Catalogue quality in a field."""
         known = self._by_expertise.get(expertise)
         if known is None:
-            known = known_or_mean([spec.quality_for(tuple(expertise)) for spec in self._specs])
+            known = self._by_arm([spec.quality_for(tuple(expertise)) for spec in self._specs])
             if len(self._by_expertise) < _EXPERTISES_KEPT:
                 self._by_expertise[expertise] = known
         return known
+
+    def _by_arm(self, qualities: Sequence[float | None]) -> Vector:
+        """Quality per model where deployments of one arm are of one quality: the best that is known of any."""
+        best: dict[str, float] = {}
+        for arm, quality in zip(self.arms, qualities, strict=True):
+            if quality is not None:
+                best[arm] = max(quality, best.get(arm, 0.0))
+        return known_or_mean([best.get(arm) for arm in self.arms])
 
     def costs(self, counts: Vector, input_tokens: int, most_output: int | None) -> tuple[Vector, float]:
         """Expected USD of this request per model, and the mean cost of the dearest over all requests.
