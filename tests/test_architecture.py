@@ -41,6 +41,7 @@ LAYERS: list[tuple[str, ...]] = [
     ),
     ("chooser", "decision"),
     (
+        "background",
         "caller",
         "discovery",
         "drivers",

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from samples import make_spec
 
-from pointsman import InvalidRequestError, ModelRegistry, ModelSpec
+from pointsman import InvalidRequestError, ModelRegistry, ModelSpec, Router
+from pointsman.catalog.discovery_settings import DiscoverySettings
 from pointsman.discovery import Discovery, adiscover, apply, discover
 from pointsman.testing import ServedModel, serve
 
@@ -411,3 +412,19 @@ def test_a_discovery_prints_itself_for_people_and_programs() -> None:
     ]
     assert json.loads(json.dumps(found.to_dict()))["removals"] == ["openai:gone"]
     assert "openai:new" in found._repr_html_()
+
+
+async def test_r11_rounds_register_what_is_new_only_if_the_settings_allow() -> None:
+    with serve([ServedModel("known"), ServedModel("other")], seed=1) as fleet:
+        entry = {"name": "renamed", "provider": "openai", "api_base": fleet["known"].url}
+        for auto_apply, expected in (("none", {"renamed"}), ("additions", {"renamed", "known"})):
+            router = Router(
+                ModelRegistry([ModelSpec(**entry)]),
+                "weighted",
+                discovery=DiscoverySettings.model_validate({"auto_apply": auto_apply}),
+            )
+            told: list[Discovery] = []
+            found = await router.discovery(told.append).round()
+            assert [spec.name for spec in found.additions] == ["known"]
+            assert {spec.name for spec in router.registry} == expected, "and what is gone there stays here"
+            assert told == [found]

@@ -78,6 +78,12 @@ def test_r10_any_version_can_be_put_together_from_the_store(tmp_path: Path) -> N
         assert {spec.name: spec.context_window for spec in later} == content
 
 
+def test_r10_what_is_exported_is_read_back_to_the_same_version(tmp_path: Path) -> None:
+    registry = ModelRegistry.builtin("openai", "ollama")
+    registry.export(tmp_path / "export.yaml")
+    assert ModelRegistry.load(tmp_path / "export.yaml").version == registry.version
+
+
 def test_r9_a_changed_file_is_taken_over_and_a_broken_one_is_not(path: Path) -> None:
     registry = ModelRegistry.load(path)
     registry.register_model(make_spec("mine"))

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from pointsman.calls import CallSettings
+from pointsman.catalog.discovery_settings import DiscoverySettings
 from pointsman.catalog.files import gathered, read_catalogue, validated
 from pointsman.catalog.loader import locate
 from pointsman.catalog.parameters import OnUnsupported
@@ -74,6 +75,7 @@ class Settings:
     health: HealthSettings = field(default_factory=HealthSettings)
     calls: CallSettings = field(default_factory=CallSettings)
     rules: Rules = field(default_factory=Rules)
+    discovery: DiscoverySettings = field(default_factory=DiscoverySettings)
 
 
 def load_config(path: str | Path) -> tuple[ModelRegistry, Settings]:
@@ -100,6 +102,7 @@ def read_settings(sections: Mapping[str, Any], path: str | None = None) -> Setti
     budget = section("budget", BudgetSettings)
     parameters = section("parameters", ParameterSettings)
     lifecycle = section("lifecycle", LifecycleSettings)
+    discovery = section("discovery", DiscoverySettings)
     seed = _checked(sections, "seed", TypeAdapter(int), path, problems)
     for name, check in (("policy", make_policy), ("store", _check_store)):
         value = sections.get(name)
@@ -117,6 +120,7 @@ def read_settings(sections: Mapping[str, Any], path: str | None = None) -> Setti
         seed=seed,
         health=health,
         calls=calls,
+        discovery=discovery,
         rules=Rules(parameters.on_unknown, parameters.on_unsupported, budget.per_request, lifecycle.deprecated),
     )
 

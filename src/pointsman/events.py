@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,3 +18,20 @@ class RegistryEvent:
     kind: EventKind
     key: str | None = None
     error: CatalogError | None = None
+
+
+class Listeners:
+    """Who is told, in the order they came."""
+
+    def __init__(self) -> None:
+        self._callbacks: list[Callable[[RegistryEvent], None]] = []
+
+    def subscribe(self, callback: Callable[[RegistryEvent], None]) -> Callable[[], None]:
+        """Tell this one too; returns what ends that."""
+        self._callbacks.append(callback)
+        return lambda: self._callbacks.remove(callback)
+
+    def tell(self, event: RegistryEvent) -> None:
+        """Tell all of an event."""
+        for callback in tuple(self._callbacks):
+            callback(event)

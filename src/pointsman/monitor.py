@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import threading
 from collections.abc import Awaitable, Callable, Iterable
 from random import Random
-from typing import Self
 
+from pointsman.background import Background
 from pointsman.catalog.spec import ModelSpec
 from pointsman.errors import MissingCredentialError
 from pointsman.health import Health, HealthReport
 from pointsman.registry import ModelRegistry
 from pointsman.types import Clock
-
-_log = logging.getLogger("pointsman")
 
 _DEFAULT_INTERVAL = 30.0
 
@@ -75,7 +71,7 @@ async def check(
     return {report.model: report for report in reports}
 
 
-class HealthMonitor:
+class HealthMonitor(Background):
     """Checks every routable model at an interval, each with a jitter of a tenth, so that replicas do not march in step.
 
     Args:
@@ -87,6 +83,8 @@ class HealthMonitor:
         seed: of the jitter.
     """
 
+    name = "pointsman-monitor"
+
     def __init__(
         self,
         registry: ModelRegistry,
@@ -97,6 +95,7 @@ class HealthMonitor:
         probe: Probe = probe_models_endpoint,
         seed: int | None = None,
     ) -> None:
+        super().__init__()
         self.interval = interval or health.settings.interval or _DEFAULT_INTERVAL
         self._registry = registry
         self._health = health
@@ -104,9 +103,6 @@ class HealthMonitor:
         self._probe = probe
         self._rng = Random(seed)
         self._due: dict[str, float] = {}
-        self._task: asyncio.Task[None] | None = None
-        self._thread: threading.Thread | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def round(self) -> dict[str, HealthReport]:
         """Check the models that are due now; a new model is due at once."""
@@ -123,39 +119,3 @@ class HealthMonitor:
             now = self._clock.monotonic()
             waits = [due - now for due in self._due.values()]
             await self._clock.asleep(max(min(waits, default=self.interval), 0.01))
-
-    def start(self) -> Self:
-        """Run as a task of the running loop, or in a daemon thread where there is none."""
-        if self._task is not None or self._thread is not None:
-            return self
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            self._thread = threading.Thread(target=self._run_in_thread, daemon=True, name="pointsman-monitor")
-            self._thread.start()
-        else:
-            self._task = loop.create_task(self.run(), name="pointsman-monitor")
-        return self
-
-    def stop(self) -> None:
-        """End the checks."""
-        task, loop, thread = self._task, self._loop, self._thread
-        self._task = self._thread = None
-        if task is not None and thread is None:
-            task.cancel()
-        elif loop is not None and thread is not None:
-            loop.call_soon_threadsafe(self._cancel_all, loop)
-            thread.join()
-
-    @staticmethod
-    def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
-        for task in asyncio.all_tasks(loop):
-            task.cancel()
-
-    def _run_in_thread(self) -> None:
-        with asyncio.Runner() as runner:
-            self._loop = runner.get_loop()
-            try:
-                runner.run(self.run())
-            except asyncio.CancelledError:
-                _log.debug("health monitor stopped")

@@ -12,12 +12,13 @@ from pointsman import lookup, overview
 from pointsman.assembly import Origin, resolved, with_catalogue, with_file
 from pointsman.catalog import parameters as parameter_rules
 from pointsman.catalog.difference import CatalogDiff, compare
+from pointsman.catalog.export import catalogue_text
 from pointsman.catalog.files import Catalogue, builtin_names, read_builtin, read_catalogue
 from pointsman.catalog.parameters import Dialect, OnUnsupported, ParameterIssue
 from pointsman.catalog.prices import Cost, call_cost
 from pointsman.catalog.spec import ModelSpec, Status
 from pointsman.errors import CatalogError, DuplicateModelError
-from pointsman.events import RegistryEvent
+from pointsman.events import Listeners, RegistryEvent
 from pointsman.history import MANUAL, History, Version, changes_between, dump, specs_of, stored_models
 from pointsman.lifecycle import last_replacement
 from pointsman.membership import pool_mask
@@ -43,7 +44,7 @@ class ModelRegistry(RegistryNames):
         self._clock = clock or SystemClock()
         self._lock = threading.RLock()
         self._snapshot = Snapshot()
-        self._listeners: list[Callable[[RegistryEvent], None]] = []
+        self._listeners = Listeners()
         self._history = History()
         self._store: Store | None = None
         self._overlays = Overlays()
@@ -107,10 +108,14 @@ class ModelRegistry(RegistryNames):
                     kept = [(spec, "manual") for spec in self._of_origin("manual")]
                     fresh = with_file(Snapshot(converters=before.converters).with_models(kept), catalogue)
                 except CatalogError as error:
-                    self._tell(RegistryEvent("reload_failed", error=error))
+                    self._listeners.tell(RegistryEvent("reload_failed", error=error))
                     raise
                 self._take(catalogue, fresh)
             return compare(specs_of(before), self)
+
+    def export(self, path: str | Path) -> None:
+        """Write every model as a catalogue that `load` reads back to the same version (pools are the file's own)."""
+        Path(path).write_text(catalogue_text(self, note=f"exported from version {self.version}"), encoding="utf-8")
 
     # -- changes
 
@@ -186,8 +191,7 @@ class ModelRegistry(RegistryNames):
 
     def subscribe(self, callback: Callable[[RegistryEvent], None]) -> Callable[[], None]:
         """Call back after every change; returns what ends the subscription."""
-        self._listeners.append(callback)
-        return lambda: self._listeners.remove(callback)
+        return self._listeners.subscribe(callback)
 
     def attach_converter(self, name: str, convert: Converter) -> None:
         """Attach the code that a model's `converter:` names; without it such models are not eligible.
@@ -246,10 +250,10 @@ class ModelRegistry(RegistryNames):
         elif self._store is not None and also:
             self._store.put_all(also)
         self._snapshot = after
-        self._tell(event)
+        self._listeners.tell(event)
         for write in also:
             if write.space == OVERLAYS and write.value is None:
-                self._tell(RegistryEvent("overlay_dropped", write.key))
+                self._listeners.tell(RegistryEvent("overlay_dropped", write.key))
 
     def _manual_writes(self, after: Snapshot) -> list[Write]:
         gone = {spec.key for spec in self._of_origin("manual")} - after.bits.keys()
@@ -259,10 +263,6 @@ class ModelRegistry(RegistryNames):
     def _of_origin(self, origin: Origin) -> list[ModelSpec]:
         snapshot = self._snapshot
         return [spec for _, spec in snapshot.numbered() if snapshot.origins[spec.key] == origin]
-
-    def _tell(self, event: RegistryEvent) -> None:
-        for listener in tuple(self._listeners):
-            listener(event)
 
     # -- look-up
 

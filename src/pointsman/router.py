@@ -9,11 +9,13 @@ from typing import Any, TypedDict, Unpack
 
 from pointsman import caller, drivers, monitor
 from pointsman.calls import CallLedger, CallSettings
+from pointsman.catalog.discovery_settings import DiscoverySettings
 from pointsman.catalog.parameters import Dialect
 from pointsman.catalog.spec import ModelSpec
 from pointsman.chooser import Chooser
 from pointsman.config import DEFAULT_POLICY, DEFAULT_STORE, Settings, load_config
 from pointsman.decision import RoutingDecision
+from pointsman.discovery import Discovery, DiscoverySchedule
 from pointsman.failover import Failover
 from pointsman.faults import classify
 from pointsman.health import Health, HealthReport, HealthSettings
@@ -70,6 +72,7 @@ class Router(RouterNames):
         health: when models count as sick.
         calls: limits of a call.
         rules: how strictly requests are matched.
+        discovery: what `discovery()` does.
         clock: where time comes from.
     """
 
@@ -83,8 +86,10 @@ class Router(RouterNames):
         health: HealthSettings | None = None,
         calls: CallSettings | None = None,
         rules: Rules | None = None,
+        discovery: DiscoverySettings | None = None,
         clock: Clock | None = None,
     ) -> None:
+        self._discovery = discovery
         self.registry = registry
         self.policy = make_policy(policy)
         self.store = open_store(store)
@@ -119,6 +124,7 @@ class Router(RouterNames):
             "health": settings.health,
             "calls": settings.calls,
             "rules": settings.rules,
+            "discovery": settings.discovery,
         }
         return cls(registry, **{**arguments, **changes})
 
@@ -141,6 +147,10 @@ class Router(RouterNames):
     def watch(self, interval: float = 2.0) -> FileWatch:
         """Reload the registry when its file changes, looking every so many seconds; returns what stops it."""
         return FileWatch(self.registry, interval).start()
+
+    def discovery(self, on_found: Callable[[Discovery], None] | None = None) -> DiscoverySchedule:
+        """What asks the models' servers for what they serve, as the `discovery:` section says; `start()` it."""
+        return DiscoverySchedule(self.registry, self.clock, self._discovery, on_found)
 
     # -- choosing
 

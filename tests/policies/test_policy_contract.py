@@ -8,9 +8,9 @@ from itertools import permutations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from samples import make_spec
+from samples import LONG, make_spec
 
 from pointsman import ModelRegistry, Outcome, Request, Router
 from pointsman.policies import Context, LearningPolicy, Lesson, Policy, make_policy, policy_names
@@ -19,6 +19,11 @@ from pointsman.testing import FakeClock
 
 NAMES = policy_names()
 LEARNERS = [name for name in NAMES if isinstance(make_policy(name), LearningPolicy)]
+
+settings.register_profile(
+    "policies", max_examples=200 if LONG else 25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+lawful = settings(settings.get_profile("policies"))
 
 shares = st.floats(0, 1)
 prices = st.none() | st.floats(0, 100)
@@ -77,11 +82,16 @@ def taught(name: str, told: Sequence[Lesson], **options: Any) -> Any:
     return policy
 
 
+def flat(statistics: dict[str, dict[str, float]]) -> dict[str, float]:
+    return {f"{arm}/{name}": value for arm, row in statistics.items() for name, value in row.items()}
+
+
 def as_stored(policy: LearningPolicy) -> Any:
     return json.loads(json.dumps(policy.state(), allow_nan=False))
 
 
 @pytest.mark.parametrize("name", NAMES)
+@lawful
 @given(specs=specs, request_=requests, told=st.lists(lessons(), max_size=30))
 def test_probabilities_sum_to_one_and_are_not_negative(
     name: str, specs: list[Any], request_: Request, told: list[Lesson]
@@ -96,6 +106,7 @@ def test_probabilities_sum_to_one_and_are_not_negative(
 
 
 @pytest.mark.parametrize("name", ["adaptive", "thompson"])
+@lawful
 @given(specs=specs, request_=requests, told=st.lists(lessons(), max_size=30), floor=st.floats(0, 0.5))
 def test_no_probability_is_below_the_floor(
     name: str, specs: list[Any], request_: Request, told: list[Lesson], floor: float
@@ -105,6 +116,7 @@ def test_no_probability_is_below_the_floor(
 
 
 @pytest.mark.parametrize("name", NAMES)
+@lawful
 @given(specs=specs, request_=requests, told=st.lists(lessons(), max_size=30), data=st.data())
 def test_the_order_of_candidates_does_not_matter(
     name: str, specs: list[Any], request_: Request, told: list[Lesson], data: st.DataObject
@@ -119,6 +131,7 @@ def test_the_order_of_candidates_does_not_matter(
 
 
 @pytest.mark.parametrize("name", NAMES)
+@lawful
 @given(specs=specs, request_=requests)
 def test_a_policy_leaves_scores_for_every_candidate_or_none(name: str, specs: list[Any], request_: Request) -> None:
     context = Context(request_, input_tokens=100, output_tokens=200)
@@ -128,6 +141,7 @@ def test_a_policy_leaves_scores_for_every_candidate_or_none(name: str, specs: li
 
 
 @pytest.mark.parametrize("name", LEARNERS)
+@lawful
 @given(specs=specs, request_=requests, told=st.lists(lessons(), max_size=40))
 def test_state_comes_back_from_json_as_it_was(
     name: str, specs: list[Any], request_: Request, told: list[Lesson]
@@ -135,12 +149,13 @@ def test_state_comes_back_from_json_as_it_was(
     policy, heir = taught(name, told), make_policy(name)
     assert isinstance(heir, LearningPolicy)
     heir.merge("before", as_stored(policy))
-    assert heir.statistics() == pytest.approx(policy.statistics())
+    assert flat(heir.statistics()) == pytest.approx(flat(policy.statistics()))
     arms = Arms(specs, mask=1)
     assert spread(heir, arms, request_) == pytest.approx(spread(policy, arms, request_), abs=1e-6)
 
 
 @pytest.mark.parametrize("name", LEARNERS)
+@lawful
 @given(specs=specs, request_=requests, told=st.lists(st.lists(lessons(), max_size=15), min_size=3, max_size=3))
 def test_merging_is_commutative_associative_and_idempotent(
     name: str, specs: list[Any], request_: Request, told: list[list[Lesson]]
@@ -166,12 +181,14 @@ def test_merging_is_commutative_associative_and_idempotent(
         assert shares == results[0][1]
 
 
-ODD = [None, float("nan"), float("inf"), -1.0, 2.0, 10**400, "much", True, [], {}, b"x", object()]
+UNREADABLE = [None, float("nan"), float("inf"), 10**400, "much", [], {}, b"x", object()]
+ODD = [*UNREADABLE, -1.0, 2.0, True]
 
 
 @pytest.mark.parametrize("name", NAMES)
+@lawful
 @given(
-    field=st.sampled_from(["reward", "quality", "cost", "input_tokens", "output_tokens", "seconds", "memo", "request"]),
+    field=st.sampled_from(["reward", "quality", "cost", "input_tokens", "output_tokens", "seconds", "memo"]),
     value=st.sampled_from(ODD) | st.lists(st.sampled_from(ODD), max_size=3),
     counted=st.booleans(),
 )
@@ -187,7 +204,8 @@ def test_nothing_odd_in_a_lesson_upsets_a_policy(name: str, field: str, value: A
 
 
 @pytest.mark.parametrize("name", LEARNERS)
-@given(row=st.recursive(st.sampled_from(ODD), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
+@lawful
+@given(row=st.recursive(st.sampled_from(UNREADABLE), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
 def test_rows_that_cannot_be_read_are_counted_and_left_out(name: str, row: Any) -> None:
     policy: Any = taught(name, [Lesson(arm="a", key="a", decision_id="d", ok=True, reward=0.5, quality=0.5)])
     whole = as_stored(policy)["a"]
@@ -195,9 +213,8 @@ def test_rows_that_cannot_be_read_are_counted_and_left_out(name: str, row: Any) 
     before = policy.statistics()
     for number, each in enumerate(spoilt):
         policy.merge(f"other-{number}", {"a": each})
-    if row is not True:  # which Python takes for the number 1
-        assert policy.ignored == len(spoilt)
-        assert policy.statistics() == before
+    assert policy.ignored == len(spoilt)
+    assert policy.statistics() == before
 
 
 @pytest.mark.parametrize("name", LEARNERS)

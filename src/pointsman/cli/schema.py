@@ -12,6 +12,7 @@ import click
 from pydantic import BaseModel
 
 from pointsman.calls import CallSettings
+from pointsman.catalog.discovery_settings import DiscoverySettings
 from pointsman.catalog.files import SECTIONS, builtin_names
 from pointsman.catalog.pools import Pool
 from pointsman.catalog.spec import ModelSpec
@@ -27,6 +28,7 @@ SETTINGS: Mapping[str, type[BaseModel]] = {
     "calls": CallSettings,
     "budget": BudgetSettings,
     "parameters": ParameterSettings,
+    "discovery": DiscoverySettings,
     "lifecycle": LifecycleSettings,
 }
 _OTHERS = ("models", "pools", "include", "capabilities", "policy", "store", "seed")

@@ -5,5 +5,6 @@ from __future__ import annotations
 from pointsman.discovery.applying import apply
 from pointsman.discovery.asking import adiscover, discover
 from pointsman.discovery.findings import Discovery, ModelChange
+from pointsman.discovery.schedule import DiscoverySchedule
 
-__all__ = ["Discovery", "ModelChange", "adiscover", "apply", "discover"]
+__all__ = ["Discovery", "DiscoverySchedule", "ModelChange", "adiscover", "apply", "discover"]

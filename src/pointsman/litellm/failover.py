@@ -8,8 +8,11 @@ deployment of its plan, or with the error that ends the call.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from types import SimpleNamespace
 from typing import Any, Protocol
+
+from litellm.router_utils import cooldown_handlers
 
 from pointsman.calls import CallSettings
 
@@ -115,6 +118,14 @@ class SameGroupFailover:
         self._host.fallbacks = ours + others or None
         self._host.max_fallbacks = max(self._before["max_fallbacks"] or 0, longest + 1)
 
+    def resting(self) -> Iterable[str]:
+        """Ids of the deployments in LiteLLM's cool-down, if that is respected."""
+        return _cooling("get_cooldown_deployments")(self._host, None) if self._cooldowns else ()
+
+    async def aresting(self) -> Iterable[str]:
+        """Like `resting`."""
+        return await _cooling("async_get_cooldown_deployments")(self._host, None) if self._cooldowns else ()
+
     def _register(self, strategy: Any) -> None:
         register = getattr(self._host, "register_plugin", None) or self._host.set_custom_routing_strategy
         register(strategy)
@@ -127,6 +138,10 @@ class SameGroupFailover:
             return update(**settings)
         finally:
             self.install()
+
+
+def _cooling(name: str) -> Any:
+    return getattr(cooldown_handlers, name, None) or getattr(cooldown_handlers, f"_{name}")  # private before 1.106
 
 
 def _again(group: str, number: int) -> dict[str, Any]:

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from litellm.router_utils.cooldown_handlers import async_get_cooldown_deployments, get_cooldown_deployments
 from litellm.types.router import CustomRoutingStrategyBase
 
 from pointsman.calls import CallSettings
@@ -90,8 +89,6 @@ class PointsmanStrategy(CustomRoutingStrategyBase):
         respect_cooldowns: bool = False,
     ) -> None:
         self.router = router
-        self._host = host
-        self._respect_cooldowns = respect_cooldowns
         self.deployments = Deployments(host, router.registry, prune=prune)
         self.calls = HostedCalls()
         self._failover = SameGroupFailover(
@@ -123,7 +120,7 @@ class PointsmanStrategy(CustomRoutingStrategyBase):
         """The deployment for the next attempt of a call."""
         if self._is_ours(model, specific_deployment):
             kwargs = request_kwargs if request_kwargs is not None else {}
-            resting = await async_get_cooldown_deployments(self._host, None) if self._respect_cooldowns else ()
+            resting = await self._failover.aresting()
             call = self._call(model, messages, input, kwargs, resting)
             while isinstance(step := call.next(), Wait):
                 await self.router.clock.asleep(step.seconds)
@@ -147,7 +144,7 @@ class PointsmanStrategy(CustomRoutingStrategyBase):
         """The deployment for the next attempt of a call."""
         if self._is_ours(model, specific_deployment):
             kwargs = request_kwargs if request_kwargs is not None else {}
-            resting = get_cooldown_deployments(self._host, None) if self._respect_cooldowns else ()
+            resting = self._failover.resting()
             call = self._call(model, messages, input, kwargs, resting)
             while isinstance(step := call.next(), Wait):
                 self.router.clock.sleep(step.seconds)

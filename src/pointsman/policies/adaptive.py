@@ -259,6 +259,11 @@ class AdaptivePolicy(LearningPolicy):
         with self._lock:
             self._stale |= self._evidence.merge(replica, rows)
 
+    @property
+    def ignored(self) -> int:
+        """Rows of other replicas that could not be read."""
+        return self._evidence.ignored
+
     def statistics(self) -> dict[str, dict[str, float]]:
         """Calls, successes, scores and mean quality per arm."""
         with self._lock:

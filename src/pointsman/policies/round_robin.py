@@ -20,10 +20,10 @@ class RoundRobinPolicy(BasePolicy):
         self._turn = 0
 
     def probabilities(self, arms: Arms, context: Context) -> Sequence[float]:
-        """All to the model whose turn it is; the first in order among those that never had one."""
+        """All to the model whose turn it is; the first by name among those that never had one."""
         with self._lock:
             last = [self._turns.get(key, 0) for key in arms.keys]
-            chosen = last.index(min(last))
+            chosen = min(range(len(arms)), key=lambda at: (last[at], arms.keys[at]))
             self._turn += 1
             self._turns[arms.keys[chosen]] = self._turn
         context.scores = [-float(turn) for turn in last]
