@@ -103,7 +103,7 @@ def test_the_catalogues_that_ship_are_these() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_catalogue_says_first_what_it_is_and_loads(name: str) -> None:
-    first = (DATA / f"{name}.yaml").read_text(encoding="utf-8").splitlines()[0]
+    _, first, *_ = (DATA / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
     assert first.startswith("# ")
     assert len(ModelRegistry.builtin(name)) == len(raw(name)) > 0
 
@@ -372,3 +372,10 @@ def test_windows_prices_and_dates_equal_the_model_map_that_is_cited(name: str) -
         pytest.skip(f"no entry cites the model map of litellm {version}, which is installed")
     found = {spec.key: disagreements(spec, compared[spec.key]) for spec in specs(name) if spec.key in compared}
     assert {key: wrong for key, wrong in found.items() if wrong} == {}
+
+
+@pytest.mark.parametrize("path", sorted(DATA.glob("*.yaml")), ids=lambda path: path.stem)
+def test_editors_find_the_schema(path: Path) -> None:
+    first = path.read_text().splitlines()[0]
+    assert first.startswith("# yaml-language-server: $schema=")
+    assert (path.parent / first.partition("=")[2]).resolve().name == "pointsman.schema.json"
