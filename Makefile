@@ -46,7 +46,7 @@ bench: $(READY)  ## the benchmark tables, peers included
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 notebooks: $(READY)  ## execute every notebook, top to bottom, offline
-	$(BIN)/python -m pytest --nbmake notebooks -p no:randomly --allow-hosts=127.0.0.1,localhost
+	$(BIN)/python -m pytest --nbmake notebooks
 
 docs: $(READY)  ## run every snippet of the README and of docs/
 	$(BIN)/python -m pytest tests/docs $(ARGS)

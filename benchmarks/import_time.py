@@ -15,7 +15,6 @@ CASES = {
     "import pointsman": "import pointsman",
     "from pointsman import Router, ModelRegistry, Request": "from pointsman import Router, ModelRegistry, Request",
     "from pointsman.langchain import ChatPointsman": "from pointsman.langchain import ChatPointsman",
-    "from pointsman.langchain import ChatPointsman": "from pointsman.langchain import ChatPointsman",
     "import litellm": "import litellm",
 }
 BASE = "from pydantic import BaseModel"

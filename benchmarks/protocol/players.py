@@ -163,12 +163,11 @@ def players() -> dict[str, Any]:
         "UCB1, factor 2.0": ucb(2.0),
         "UCB, factor 0.25": ucb(0.25),
     }
-    for name, module, player in (
+    peers = (
         ("LiteLLM adaptive router", "litellm.router_strategy.adaptive_router", LiteLLMAdaptivePlayer),
         ("MABWiser LinTS", "mabwiser", MABWiserPlayer),
-    ):
-        if _is_installed(module):
-            found[name] = player
+    )
+    found |= {name: player for name, module, player in peers if _is_installed(module)}
     return {**found, "adaptive": lambda told: PolicyPlayer(told, "adaptive")}
 
 

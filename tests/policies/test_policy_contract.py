@@ -195,7 +195,7 @@ ODD = [*UNREADABLE, -1.0, 2.0, True]
 def test_nothing_odd_in_a_lesson_upsets_a_policy(name: str, field: str, value: Any, counted: bool) -> None:
     lesson = {"arm": "openai:m0", "key": "openai:m0", "decision_id": "d", "ok": True, "reward": 1.0, "quality": 0.5}
     policy = make_policy(name)
-    policy.learn(Lesson(**{**lesson, "counted": counted, field: value}))  # type: ignore[arg-type]
+    policy.learn(Lesson(**{**lesson, "counted": counted, field: value}))
     policy.learn(Lesson(**{**lesson, "arm": "removed:model"}))  # type: ignore[arg-type]
     arms = Arms([make_spec("m0"), make_spec("m1")], mask=3)
     assert sum(spread(policy, arms, Request(messages="x"))) == pytest.approx(1)

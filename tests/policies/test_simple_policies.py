@@ -45,7 +45,7 @@ def test_best_goes_by_the_field_that_is_asked_for() -> None:
     policy = make_policy("best")
     assert spread(policy, specs, request=Request(expertise="coding")) == [1, 0, 0]
     assert spread(policy, specs) == [0, 1, 0]
-    assert spread(policy, specs[2:] + [make_spec("other")]) == [0.5, 0.5]
+    assert spread(policy, [*specs[2:], make_spec("other")]) == [0.5, 0.5]
 
 
 def test_fastest_believes_measurements_before_the_catalogue() -> None:
