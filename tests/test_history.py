@@ -124,6 +124,24 @@ def test_r7_a_status_outlives_reloads_until_the_file_changes_it(path: Path, tmp_
     assert ModelRegistry.load(path, open_store(url)).get_model("a").status == "deprecated"
 
 
+def test_r11_an_approved_fact_lies_over_the_file_until_the_file_changes_it(path: Path, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/p.db"
+    registry = ModelRegistry.load(path, open_store(url))
+    registry.amend_model("a", {"context_window": 5000, "max_output_tokens": 100})
+    registry.update_model_status("a", "maintenance")
+    registry.reload()
+    again = ModelRegistry.load(path, open_store(url)).get_model("a")
+    assert (again.context_window, again.max_output_tokens, again.status) == (5000, 100, "maintenance")
+    events: list[RegistryEvent] = []
+    registry.subscribe(events.append)
+    path.write_text(FILE.replace("1000", "3000"))
+    registry.reload()
+    amended = registry.get_model("a")
+    assert (amended.context_window, amended.max_output_tokens, amended.status) == (3000, 100, "maintenance")
+    assert RegistryEvent("overlay_dropped", "openai:a") in events
+    assert ModelRegistry.load(path, open_store(url)).get_model("a") == amended
+
+
 def test_r9_learner_and_health_survive_a_reload_and_the_gone_keep_their_history(path: Path) -> None:
     registry = ModelRegistry.load(path)
     router = Router(registry, "ucb", seed=1)

@@ -171,6 +171,18 @@ def stored_models(store: Store) -> Iterator[ModelSpec]:
     return (read(row) for _, row in store.items(MANUAL) if row is not None)
 
 
+def of_origin(snapshot: Snapshot, origin: str) -> list[ModelSpec]:
+    """Models that came from one kind of source."""
+    return [spec for _, spec in snapshot.numbered() if snapshot.origins[spec.key] == origin]
+
+
+def manual_writes(before: Snapshot, after: Snapshot) -> list[Write]:
+    """What makes the store's registrations by hand those of another snapshot."""
+    gone = {spec.key for spec in of_origin(before, "manual")} - after.bits.keys()
+    kept = [Write(MANUAL, spec.key, dump(spec)) for spec in of_origin(after, "manual")]
+    return [Write(MANUAL, key, None) for key in gone] + kept
+
+
 def specs_of(snapshot: Snapshot) -> list[ModelSpec]:
     """Every model of a snapshot."""
     return [spec for _, spec in snapshot.numbered()]

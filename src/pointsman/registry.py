@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+from pointsman import history as versions
 from pointsman import lookup, overview
 from pointsman.assembly import Origin, resolved, with_catalogue, with_file
 from pointsman.catalog import parameters as parameter_rules
@@ -19,7 +20,7 @@ from pointsman.catalog.prices import Cost, call_cost
 from pointsman.catalog.spec import ModelSpec, Status
 from pointsman.errors import CatalogError, DuplicateModelError
 from pointsman.events import Listeners, RegistryEvent
-from pointsman.history import MANUAL, History, Version, changes_between, dump, specs_of, stored_models
+from pointsman.history import MANUAL, History, Version
 from pointsman.lifecycle import last_replacement
 from pointsman.membership import pool_mask
 from pointsman.other_names import RegistryNames
@@ -105,13 +106,13 @@ class ModelRegistry(RegistryNames):
             if self.path is not None:
                 try:
                     catalogue = read_catalogue(self.path)
-                    kept = [(spec, "manual") for spec in self._of_origin("manual")]
+                    kept = [(spec, "manual") for spec in versions.of_origin(self._snapshot, "manual")]
                     fresh = with_file(Snapshot(converters=before.converters).with_models(kept), catalogue)
                 except CatalogError as error:
                     self._listeners.tell(RegistryEvent("reload_failed", error=error))
                     raise
                 self._take(catalogue, fresh)
-            return compare(specs_of(before), self)
+            return compare(versions.specs_of(before), self)
 
     def export(self, path: str | Path) -> None:
         """Write every model as a catalogue that `load` reads back to the same version (pools are the file's own)."""
@@ -134,7 +135,7 @@ class ModelRegistry(RegistryNames):
             if given.key in self._snapshot.bits and not replace:
                 raise DuplicateModelError(given.key)
             stored = resolved(given, self._snapshot)
-            also = [Write(MANUAL, stored.key, dump(given))] if origin == "manual" else []
+            also = [Write(MANUAL, stored.key, versions.dump(given))] if origin == "manual" else []
             after = self._snapshot.with_model(stored, origin)
             self._change(after, f"registered {stored.key}", RegistryEvent("registered", stored.key), also)
         return stored
@@ -165,11 +166,23 @@ class ModelRegistry(RegistryNames):
         The file wins again as soon as it changes that model's status itself; an `overlay_dropped` event says so.
         """
         with self._lock:
-            spec = self.get_model(name)
             since = datetime.fromtimestamp(self._clock.time(), UTC).date()
-            changed, write = self._overlays.set(spec, status, reason, since.isoformat())
-            after = self._snapshot.with_model(changed, self._snapshot.origins[spec.key])
-            self._change(after, f"{spec.key} is {status}", RegistryEvent("changed", spec.key), [write])
+            fields = {"status": status, "status_reason": reason, "status_since": since.isoformat()}
+            return self._lay_over(self.get_model(name), fields, f"{name} is {status}")
+
+    def amend_model(self, name: str, facts: Mapping[str, Any]) -> ModelSpec:
+        """Lay facts over what a file or catalogue says of a model; like a status, they last until the file changes them.
+
+        Raises:
+            InvalidModelError: E4003.
+        """
+        with self._lock:
+            return self._lay_over(self.get_model(name), facts, f"amended {name}: {', '.join(facts)}")
+
+    def _lay_over(self, spec: ModelSpec, fields: Mapping[str, Any], reason: str) -> ModelSpec:
+        changed, write = self._overlays.set(spec, fields)
+        after = self._snapshot.with_model(changed, self._snapshot.origins[spec.key])
+        self._change(after, reason, RegistryEvent("changed", spec.key), [write])
         return changed
 
     def rollback(self, version: str) -> CatalogDiff:
@@ -186,8 +199,8 @@ class ModelRegistry(RegistryNames):
                 .with_words(before.pools, before.spellings)
             )
             event = RegistryEvent("rolled_back")
-            self._change(target, f"rolled back to {version}", event, self._manual_writes(target))
-            return compare(specs_of(before), self)
+            self._change(target, f"rolled back to {version}", event, versions.manual_writes(before, target))
+            return compare(versions.specs_of(before), self)
 
     def subscribe(self, callback: Callable[[RegistryEvent], None]) -> Callable[[], None]:
         """Call back after every change; returns what ends the subscription."""
@@ -215,9 +228,9 @@ class ModelRegistry(RegistryNames):
             self._store = store
             self._history.attach(store)
             self._overlays.load(store)
-            after = self._snapshot.with_models((spec, "manual") for spec in stored_models(store))
-            own = [spec for spec in self._of_origin("manual") if store.get(MANUAL, spec.key) is None]
-            writes = [Write(MANUAL, spec.key, dump(spec)) for spec in own]
+            after = self._snapshot.with_models((spec, "manual") for spec in versions.stored_models(store))
+            own = [spec for spec in versions.of_origin(self._snapshot, "manual") if store.get(MANUAL, spec.key) is None]
+            writes = [Write(MANUAL, spec.key, versions.dump(spec)) for spec in own]
             overlaid, overtaken = self._overlays.apply(after)
             self._change(overlaid, "attached a store", RegistryEvent("reloaded"), [*writes, *overtaken])
 
@@ -245,24 +258,15 @@ class ModelRegistry(RegistryNames):
         """The one way a snapshot is swapped: kept first, then visible, then told."""
         before, also = self._snapshot, list(also)
         if after.version != before.version or not self._history.versions:
-            changes = {} if self._store is None else changes_between(before, after, event.key)
+            changes = {} if self._store is None else versions.changes_between(before, after, event.key)
             self._history.record(after, self._clock.time(), reason, changes, also if self._store is not None else ())
         elif self._store is not None and also:
             self._store.put_all(also)
         self._snapshot = after
         self._listeners.tell(event)
         for write in also:
-            if write.space == OVERLAYS and write.value is None:
+            if write.space == OVERLAYS and event.kind == "reloaded":
                 self._listeners.tell(RegistryEvent("overlay_dropped", write.key))
-
-    def _manual_writes(self, after: Snapshot) -> list[Write]:
-        gone = {spec.key for spec in self._of_origin("manual")} - after.bits.keys()
-        kept = [spec for _, spec in after.numbered() if after.origins[spec.key] == "manual"]
-        return [Write(MANUAL, key, None) for key in gone] + [Write(MANUAL, spec.key, dump(spec)) for spec in kept]
-
-    def _of_origin(self, origin: Origin) -> list[ModelSpec]:
-        snapshot = self._snapshot
-        return [spec for _, spec in snapshot.numbered() if snapshot.origins[spec.key] == origin]
 
     # -- look-up
 

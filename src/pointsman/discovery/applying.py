@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal, cast
+from typing import Literal
 
-from pointsman.assembly import Origin
 from pointsman.catalog.spec import ModelSpec
-from pointsman.discovery.findings import Discovery
+from pointsman.discovery.findings import Discovery, ModelChange
 from pointsman.errors import InvalidRequestError
 from pointsman.registry import ModelRegistry
 
@@ -24,7 +23,7 @@ def apply(
 
     A model that was registered, changed or removed since the servers were asked is left as it is.
 
-    A change to what a file declares lasts until the file is read again: what a file says wins over what a server says.
+    An approved change to what a file declares is laid over it, and lasts until the file changes that fact itself.
 
     Args:
         registry: what to change.
@@ -50,13 +49,25 @@ def apply(
             done.append(key)
     for key, change in changed.items():
         if key in approved and _still(registry, change.old):
-            registry.register_model(change.new, replace=True, origin=cast("Origin", registry.snapshot.origins[key]))
+            _carry_out(registry, change)
             done.append(key)
     for key, spec in gone.items():
         if key in approved and _still(registry, spec):
             registry.unregister_model(key)
             done.append(key)
     return tuple(done)
+
+
+def _carry_out(registry: ModelRegistry, change: ModelChange) -> None:
+    """A model registered by hand is replaced; over what a file says the new facts are laid."""
+    if registry.snapshot.origins[change.key] == "manual":
+        registry.register_model(change.new, replace=True)
+        return
+    new = change.new.model_dump(mode="json")
+    fields = type(change.new).model_fields
+    registry.amend_model(
+        change.key, {name: new[name] for name in fields if getattr(change.old, name) != getattr(change.new, name)}
+    )
 
 
 def _still(registry: ModelRegistry, spec: ModelSpec) -> bool:
