@@ -36,8 +36,12 @@ from pointsman.policies.pacing import Pacing
 from pointsman.policies.posterior import Posterior, win_probabilities
 from pointsman.snapshot import Arms
 
+# The variance of a score (0.2) over that of what is believed beforehand: an arm's level differs by 0.12 from its prior,
+# a feature moves an arm's quality by 0.06.
+_INTERCEPT_RIDGE = 15.0
 _FEATURE_RIDGE = 50.0
-_INTERCEPT_RIDGE = 10.0
+# How much wider than usual the draws of an arm are that was never called, and the calls in which that falls by a factor e.
+_CURIOSITY, _CURIOUS_CALLS = 2.0, 5.0
 _ALARM_WINDOW = 40
 _ALARM_DEVIATIONS = 4.0
 _KEPT_AFTER_ALARM = 0.1
@@ -46,7 +50,7 @@ _EXPERTISE_WEIGHT = 10.0
 # Failures are held against so many successes that nobody has seen yet.
 _CALLS_ASSUMED = 20.0
 # Exploring pays only as far as scores come back: an answer that nobody scored weighs this much against a scored one.
-_UNSCORED = 0.01
+_UNSCORED = 0.05
 _SCORES_ASSUMED = 20.0
 _MOST_FEATURES = 64
 
@@ -60,7 +64,7 @@ class AdaptivePolicy(LearningPolicy):
         latency_scale: seconds.
         cost_scale: USD that `cost_weight` refers to, instead of the dearest model's mean cost.
         budget_per_request: USD that a request may cost on average; unset for no limit.
-        exploration: deviation of the draws, in units of the posterior's.
+        exploration: deviation of the draws, in units of the posterior's; three times that for a model never called.
         floor: probability that all models share evenly whatever was learnt, so that logs support estimates.
         nursery: calls a new model gets before it is judged, unless another is cheaper and by its prior better.
     """
@@ -77,7 +81,7 @@ class AdaptivePolicy(LearningPolicy):
         budget_per_request: float | None = None,
         exploration: float = 0.1,
         floor: float = 0.01,
-        nursery: int = 5,
+        nursery: int = 3,
     ) -> None:
         _not_negative(cost_weight=cost_weight, latency_weight=latency_weight, nursery=nursery, floor=floor)
         _positive(latency_scale=latency_scale, exploration=exploration)
@@ -161,14 +165,16 @@ class AdaptivePolicy(LearningPolicy):
             scores -= candidates.seconds(context.mean_seconds) * (self.latency_weight / self.latency_scale)
         if self.pacing is not None:
             scores -= self.pacing.penalties(costs)
-        return scores, answering * np.sqrt(variance) * self._width(counts)
+        return scores, answering * np.sqrt(variance) * self._widths(counts)
 
-    def _width(self, counts: Vector) -> float:
-        """How far draws go from the mean; less while nobody scores answers, as then nothing is learnt from exploring."""
+    def _widths(self, counts: Vector) -> Vector:
+        """How far draws go, in posterior deviations: further for new arms, less far while nobody scores answers."""
+        calls = counts[:, CALLS]
         scored = float(counts[:, SCORED].sum())
-        unscored = max(float(counts[:, CALLS].sum()) - scored, 0.0)
         worth = scored + _SCORES_ASSUMED
-        return self.exploration * worth / (worth + _UNSCORED * unscored)
+        share = worth / (worth + _UNSCORED * max(float(calls.sum()) - scored, 0.0))
+        widths: Vector = (self.exploration * share) * (1.0 + _CURIOSITY * np.exp(calls / -_CURIOUS_CALLS))
+        return widths
 
     def _newborn(self, candidates: Candidates, context: Context) -> int | None:
         """The model that is owed a nursery call, fewest calls first."""
