@@ -54,7 +54,7 @@ LAYERS: list[tuple[str, ...]] = [
         "streams",
         "watch",
     ),
-    ("config", "router"),
+    ("calling", "config", "router"),
     ("langchain", "litellm", "testing"),
     ("cli", "demo", "reference", "__main__"),
 ]

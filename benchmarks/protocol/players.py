@@ -51,7 +51,7 @@ class PolicyPlayer:
 
     def scored(self, prompt: int, model: int, score: float, reward: float) -> None:
         if self._on_reward:
-            self.policy.learn(self._lesson(prompt, model, reward=reward))
+            self.policy.learn(self._lesson(prompt, model, reward=max(reward, 0.0)))
         else:
             self.policy.learn(self._lesson(prompt, model, quality=score, counted=True))
 

@@ -13,6 +13,7 @@ from langchain_core.runnables import Runnable, RunnableMap
 from langchain_core.tools import BaseTool
 from pydantic import ConfigDict, Field, SkipValidation, model_validator
 
+from pointsman.calling import CallLimits
 from pointsman.errors import ConfigError
 from pointsman.langchain.children import Children, specs_of
 from pointsman.langchain.dispatch import Dispatch
@@ -23,7 +24,7 @@ from pointsman.langchain.replay import BoundTools, StructuredOutput
 from pointsman.langchain.requirements import merged, read_requirements
 from pointsman.langchain.routed import STRUCTURED, TRACED, Options, PinnedModel, RoutedCall
 from pointsman.registry import ModelRegistry
-from pointsman.router import CallLimits, Router
+from pointsman.router import Router
 from pointsman.tokens import PromptSize
 from pointsman.types import Request
 

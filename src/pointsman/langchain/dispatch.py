@@ -10,11 +10,12 @@ from typing import Any
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
+from pointsman.calling import CallLimits
 from pointsman.errors import MissingCredentialError, MissingDependencyError, NoEligibleModelsError
 from pointsman.langchain.children import Children
 from pointsman.langchain.messages import RecordWriter, as_chunk, read_chunk, read_result, with_record
 from pointsman.langchain.routed import Options, RoutedCall
-from pointsman.router import CallLimits, Router
+from pointsman.router import Router
 from pointsman.steps import Attempt, CallRecord
 from pointsman.types import Request
 

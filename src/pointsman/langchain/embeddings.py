@@ -9,12 +9,13 @@ from typing import Any, cast
 from langchain_core.embeddings import Embeddings
 
 from pointsman.caller import litellm_model
+from pointsman.calling import CallLimits
 from pointsman.catalog.spec import ModelSpec
 from pointsman.decision import RoutingDecision
 from pointsman.errors import ConfigError, MissingCredentialError, MissingDependencyError
 from pointsman.langchain.builders import speaks_openai
 from pointsman.readings import Reading
-from pointsman.router import CallLimits, Router
+from pointsman.router import Router
 from pointsman.steps import Attempt
 from pointsman.types import Request
 

@@ -15,9 +15,9 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult, LLMResult
 from langchain_core.runnables import RunnableConfig
 from langchain_core.utils.utils import LC_ID_PREFIX
 
+from pointsman.calling import CallLimits
 from pointsman.langchain.dispatch import Dispatch
 from pointsman.langchain.routed import PinnedModel, RoutedCall
-from pointsman.router import CallLimits
 
 
 class RoutedChatModel(BaseChatModel):

@@ -13,11 +13,12 @@ from langchain_core.runnables import Runnable, RunnableConfig, RunnableSerializa
 from langchain_core.runnables.config import patch_config
 from pydantic import ConfigDict, Field
 
+from pointsman.calling import CallLimits
 from pointsman.decision import RoutingDecision
 from pointsman.errors import ConfigError
 from pointsman.langchain.messages import RECORD, RecordWriter, facts_of, messages_of, read_output
 from pointsman.langchain.requirements import merged, read_requirements
-from pointsman.router import CallLimits, Router
+from pointsman.router import Router
 from pointsman.steps import Attempt, CallRecord
 from pointsman.types import Request
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import threading
-from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -34,6 +33,7 @@ from pointsman.policies.evidence import (
 )
 from pointsman.policies.pacing import Pacing
 from pointsman.policies.posterior import Posterior, win_probabilities
+from pointsman.policies.watch import Watch
 from pointsman.snapshot import Arms
 
 # The variance of a score (0.2) over that of what is believed beforehand: an arm's level differs by 0.12 from its prior,
@@ -42,8 +42,6 @@ _INTERCEPT_RIDGE = 15.0
 _FEATURE_RIDGE = 50.0
 # How much wider than usual the draws of an arm are that was never called, and the calls in which that falls by a factor e.
 _CURIOSITY, _CURIOUS_CALLS = 2.0, 5.0
-_ALARM_WINDOW = 40
-_ALARM_DEVIATIONS = 4.0
 _KEPT_AFTER_ALARM = 0.1
 # A catalogue quality for the field asked about counts like this many scores against what was learnt of the arm.
 _EXPERTISE_WEIGHT = 10.0
@@ -235,11 +233,9 @@ class AdaptivePolicy(LearningPolicy):
             return
         at = self._evidence.at[arm]
         expected = self._posterior.expect(at if at < len(self._posterior.labels) else 0, features, self._priors[arm])
-        residuals = self._residuals.setdefault(arm, deque(maxlen=_ALARM_WINDOW))
-        residuals.append(score - expected)
-        if len(residuals) == _ALARM_WINDOW and (shift := _changed(residuals)):
+        watch = self._watches.setdefault(arm, Watch())
+        if shift := watch.see(score - expected):
             self._evidence.renew(arm, _KEPT_AFTER_ALARM, shift)
-            residuals.clear()
             self.alarms += 1
 
     def _features(self, lesson: Lesson) -> Vector:
@@ -298,18 +294,10 @@ class AdaptivePolicy(LearningPolicy):
             self._posterior = Posterior(size, _INTERCEPT_RIDGE, _FEATURE_RIDGE)
             self._priors: dict[str, float] = {}
             self._offered: dict[str, int] = {}
-            self._residuals: dict[str, deque[float]] = {}
+            self._watches: dict[str, Watch] = {}
             self._stale: set[str] = set()
             self._version = 0
             self.alarms = 0
-
-
-def _changed(residuals: Sequence[float]) -> float:
-    """The mean residual, if it is further from 0 than chance would take it; else 0."""
-    size = len(residuals)
-    mean = sum(residuals) / size
-    variance = sum((value - mean) ** 2 for value in residuals) / size + 1e-4
-    return mean if abs(mean) > _ALARM_DEVIATIONS * math.sqrt(variance / size) else 0.0
 
 
 def _share_by_arm(arms: Sequence[str], means: Vector, deviations: Vector) -> Vector:
