@@ -1,4 +1,4 @@
-"""Watches one arm for change: has the learner been wrong about it in the same direction for too long?"""
+"""Watches one arm for change: whether the learner has been wrong about it in the same direction for too long."""
 
 from __future__ import annotations
 
