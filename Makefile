@@ -10,7 +10,7 @@ READY := $(VENV)/.ready
 # LiteLLM would otherwise fetch its price map from the network when it is imported.
 export LITELLM_LOCAL_MODEL_COST_MAP := True
 
-.PHONY: help setup demo test test-all lint type bench docs docs-generated notebooks clean
+.PHONY: help setup demo test test-all test-versions lint type bench docs docs-generated notebooks clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -34,6 +34,9 @@ test: $(READY)  ## all tests (under 10 minutes; those for Redis skip without its
 test-all: $(READY)  ## all tests, then the longer checks again with all their rounds
 	$(BIN)/python -m pytest $(ARGS)
 	POINTSMAN_LONG=1 $(BIN)/python -m pytest -m long $(ARGS)
+
+test-versions: $(READY)  ## the doors' tests on the oldest and newest LangChain and LiteLLM (installs them from the index)
+	$(BIN)/python tests/versions.py $(ARGS)
 
 lint: $(READY)  ## ruff: rules and format
 	$(BIN)/ruff check .

@@ -364,6 +364,18 @@ def test_it_says_what_its_models_can_do_together(router_with: Callable[..., Rout
     assert (llm.profile["image_inputs"], llm.profile["tool_calling"], llm.profile["pdf_inputs"]) == (True, True, False)
 
 
+def test_structured_output_is_promised_only_if_every_model_that_speaks_json_keeps_to_schemas(
+    router_with: Callable[..., Router],
+) -> None:
+    loose, strict = ["generation.text.chat", "json"], ["generation.text.chat", "json.schema"]
+    names = ("first", "second", "third")
+    for given, promised in (([loose, strict, strict], False), ([strict] * 3, True)):
+        router = router_with(**{name: {"capabilities": each} for name, each in zip(names, given, strict=True)})
+        profile = ChatPointsman(router=router).profile
+        assert profile is not None
+        assert profile["structured_output"] is promised
+
+
 def test_tokens_are_counted_without_a_download(llm: ChatPointsman) -> None:
     assert llm.get_num_tokens("hello " * 100) >= 100
     bare = llm.get_num_tokens_from_messages([HumanMessage("hello")])

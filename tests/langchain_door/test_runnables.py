@@ -24,7 +24,7 @@ from pointsman import (
     Router,
     StreamInterruptedError,
 )
-from pointsman.langchain import RouteRunnable, RunnableRouter
+from pointsman.langchain import ChatPointsman, RouteRunnable, RunnableRouter
 from pointsman.testing import Fault, ModelFleet
 
 PROMPT = ChatPromptTemplate.from_messages([("user", "{question}")])
@@ -108,6 +108,19 @@ def test_messages_carry_the_record_and_runs_the_decision(router: Router, fleet: 
     assert {run.extra["metadata"]["pointsman_decision"] for run in runs} == {record["decision_id"]}
     parts = list(routed.stream("hello"))
     assert len([part for part in parts if "pointsman" in part.response_metadata]) == 1
+
+
+def test_a_chat_model_can_show_every_attempt_as_a_run_of_its_own(llm: ChatPointsman, fleet: ModelFleet) -> None:
+    fleet["first"].fail("unauthorized")
+    collected = RunCollectorCallbackHandler()
+    cool = llm.require(needs={"generation.text"}).model_copy(update={"temperature": 0.1})
+    message = cool.with_attempt_runs().invoke("hello", {"callbacks": [collected]})
+    assert message.response_metadata["pointsman"]["attempts"] == 2
+    runs = collected.traced_runs[0].child_runs
+    assert [(run.run_type, run.error is None) for run in runs] == [("llm", False), ("llm", True)]
+    body = fleet["second"].requests[-1].body
+    assert body is not None
+    assert body["temperature"] == 0.1
 
 
 @pytest.mark.parametrize("way", ["invoke", "ainvoke", "stream", "astream"])

@@ -23,6 +23,7 @@ from pointsman.langchain.profile import profile_of
 from pointsman.langchain.replay import BoundTools, StructuredOutput
 from pointsman.langchain.requirements import merged, read_requirements
 from pointsman.langchain.routed import STRUCTURED, TRACED, Options, PinnedModel, RoutedCall
+from pointsman.langchain.runnable import RunnableRouter
 from pointsman.registry import ModelRegistry
 from pointsman.router import Router
 from pointsman.tokens import PromptSize
@@ -137,6 +138,24 @@ class ChatPointsman(RoutedChatModel):
         model = self.bind(**{STRUCTURED: structure, TRACED: traced})
         parser = AnswerParser(structure=structure, models=self._children, router=self.router)
         return RunnableMap(raw=model) | parser if include_raw else model | parser
+
+    def with_attempt_runs(self) -> Runnable[LanguageModelInput, AIMessage]:
+        """The same models as a Runnable whose traces show every attempt as a run of its own, failed ones too.
+
+        As a chat model there is one run per call, which is what counts usage and streams text once. Here the call is a
+        chain, and each attempt a chat model's run beneath it, named `model:<key>` by its tag.
+        """
+        runnable = RunnableRouter(
+            self.router,
+            cast("Mapping[str, Runnable[Any, Any]]", self._children),
+            requirements=self.requirements,
+            timeout=self.timeout,
+            deadline=self.deadline,
+            max_cost=self.max_cost,
+        )
+        defaults = {"temperature": self.temperature, "max_tokens": self.max_tokens, "stop": self.stop}
+        given = {name: value for name, value in defaults.items() if value is not None}
+        return runnable.bind(**given) if given else runnable
 
     # -- how its calls are routed
 

@@ -20,7 +20,7 @@ _NOT_IN_A_PROVIDER = re.compile(r"[^A-Za-z0-9_.-]+")
 # What LangChain's profiles call a capability, and what we do.
 _PROFILE_CAPABILITIES = {
     "tool_calling": "tools",
-    "structured_output": "json",
+    "structured_output": "json.schema",
     "image_inputs": "vision",
     "pdf_inputs": "pdf",
     "audio_inputs": "audio",

@@ -16,13 +16,15 @@ def profile_of(registry: ModelRegistry, absent: frozenset[str]) -> ModelProfile 
     if not specs:
         return None
     able = tree.expand(capability for spec in specs for capability in spec.capabilities)
+    # A schema may be sent to any model that speaks JSON, so it is promised only if all of those keep to schemas.
+    structured = [held for spec in specs if "json" in (held := tree.expand(spec.capabilities))]
     profile = ModelProfile(
         image_inputs="vision" in able,
         pdf_inputs="pdf" in able,
         audio_inputs="audio" in able,
         video_inputs="video" in able,
         tool_calling="tools" in able,
-        structured_output="json" in able,
+        structured_output=bool(structured) and all("json.schema" in held for held in structured),
     )
     window = _largest(spec.max_input_tokens or spec.context_window for spec in specs)
     output = _largest(spec.max_output_tokens for spec in specs)

@@ -11,11 +11,12 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.outputs import ChatGenerationChunk
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableSerializable
 from langchain_core.runnables.config import patch_config
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, SkipValidation
 
 from pointsman.calling import CallLimits
 from pointsman.decision import RoutingDecision
 from pointsman.errors import ConfigError
+from pointsman.langchain.children import Children
 from pointsman.langchain.messages import RECORD, RecordWriter, facts_of, messages_of, read_output
 from pointsman.langchain.requirements import merged, read_requirements
 from pointsman.router import Router
@@ -61,7 +62,7 @@ class RunnableRouter(RunnableSerializable[Any, Any]):
     """
 
     router: Router = Field(repr=False, exclude=True)
-    runnables: dict[str, Runnable[Any, Any]] = Field(repr=False, exclude=True)
+    runnables: SkipValidation[Mapping[str, Runnable[Any, Any]]] = Field(repr=False, exclude=True)
     requirements: dict[str, Any] = Field(default_factory=dict)
     timeout: float | None = None
     deadline: float | None = None
@@ -72,7 +73,9 @@ class RunnableRouter(RunnableSerializable[Any, Any]):
     def __init__(self, router: Router, runnables: Mapping[str, Runnable[Any, Any]], **fields: Any) -> None:
         if not runnables:
             raise ConfigError("no Runnable was given", hint="pass {name of a registered model: Runnable}")
-        by_key = {router.registry.get_model(name).key: runnable for name, runnable in runnables.items()}
+        by_key: Mapping[str, Runnable[Any, Any]] = runnables
+        if not isinstance(runnables, Children):  # these are keyed so already, and built only when they are used
+            by_key = {router.registry.get_model(name).key: runnable for name, runnable in runnables.items()}
         super().__init__(**{"router": router, "runnables": by_key, **fields})
 
     def require(self, **requirements: Any) -> RunnableRouter:
@@ -102,7 +105,10 @@ class RunnableRouter(RunnableSerializable[Any, Any]):
             yield chunk
 
     def _decide(self, value: Any) -> RoutingDecision:
-        others = frozenset(spec.key for spec in self.router.registry if spec.key not in self.runnables)
+        if isinstance(self.runnables, Children):
+            others = self.runnables.absent
+        else:
+            others = frozenset(spec.key for spec in self.router.registry if spec.key not in self.runnables)
         wishes = merged(self.requirements, {"exclude": others}) if others else self.requirements
         return self.router.decide(_request(value, wishes))
 
