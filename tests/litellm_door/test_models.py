@@ -50,6 +50,15 @@ def test_several_deployments_of_a_model_have_their_own_keys_and_one_arm() -> Non
     assert {spec.arm for spec, _ in pairs} == {"openai:gpt-4o"}
 
 
+def test_deployments_with_other_keys_are_other_accounts_and_the_keys_stay_out() -> None:
+    entries = [deployment("openai/gpt-4o", ident=str(number)) for number in range(3)]
+    for entry, key in zip(entries, ("sk-canary-one", "sk-canary-one", "sk-canary-two"), strict=True):
+        entry["litellm_params"]["api_key"] = key
+    first, second, third = (spec for spec, _ in specs_for(entries, []))
+    assert first.credential == second.credential != third.credential
+    assert "canary" not in repr((first, second, third))
+
+
 def test_what_is_declared_wins_and_the_rest_is_filled_in() -> None:
     own = declared("gpt-4o", context_window=50_000, cost_per_1m_input_tokens=1.0)
     spec = specs_for([deployment("openai/gpt-4o")], [own])[0][0]

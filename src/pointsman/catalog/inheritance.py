@@ -21,6 +21,7 @@ _NOT_INHERITED = frozenset(
         "litellm_model",
         "api_base",
         "api_key",
+        "account",
         "api_version",
         "deployment_name",
         "region",

@@ -168,6 +168,7 @@ class ModelSpec(BaseModel):
     litellm_model: str | None = None
     api_base: str | None = None
     api_key: str | None = None
+    account: Annotated[str, Field(min_length=1, max_length=128)] | None = None
     api_version: str | None = None
     deployment_name: str | None = None
     region: str | None = None
@@ -242,8 +243,8 @@ class ModelSpec(BaseModel):
 
     @property
     def credential(self) -> tuple[str, str | None, str | None]:
-        """What shares a rate limit and a bill: provider, address and key reference."""
-        return (self.provider, self.api_base, self.api_key)
+        """What shares a rate limit and a bill: provider, address, and account or key reference."""
+        return (self.provider, self.api_base, self.account or self.api_key)
 
     @property
     def is_deprecated(self) -> bool:

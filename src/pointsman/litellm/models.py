@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from hashlib import blake2b
 from typing import Any
 
 import litellm
@@ -83,6 +84,7 @@ def spec_of(deployment: Deployment, name: str | None = None) -> ModelSpec:
         max_output_tokens=output,
         litellm_model=params["model"],
         api_base=base if isinstance(base, str) else None,
+        account=_account(params.get("api_key")),
         rate_limit_rpm=_count(params.get("rpm")),
         rate_limit_tpm=_count(params.get("tpm")),
         weight=_weight(params.get("weight")),
@@ -157,7 +159,15 @@ def own_name(name: str, deployment: Deployment) -> str:
 def with_facts(spec: ModelSpec, deployment: Deployment) -> ModelSpec:
     """Fill what a declared model leaves unset from what LiteLLM knows of the deployment."""
     known = spec_of(deployment)
-    fields = {"context_window", "max_input_tokens", "max_output_tokens", "api_base", "litellm_model", *_PRICES.values()}
+    fields = {
+        "context_window",
+        "max_input_tokens",
+        "max_output_tokens",
+        "api_base",
+        "account",
+        "litellm_model",
+        *_PRICES.values(),
+    }
     if not spec.capabilities:
         fields.add("capabilities")
     missing = {
@@ -235,6 +245,11 @@ def _prices(facts: Mapping[str, Any]) -> dict[str, float]:
         if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
             prices[ours] = float(f"{value * 1e6:.12g}")
     return prices
+
+
+def _account(key: Any) -> str | None:
+    """A mark that tells one key from another and nothing else of it: two deployments may be two accounts."""
+    return f"key-{blake2b(key.encode(), digest_size=4).hexdigest()}" if isinstance(key, str) and key else None
 
 
 def _count(value: Any) -> int | None:
