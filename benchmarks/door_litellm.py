@@ -107,6 +107,8 @@ async def bill(strategy: str, fleet: ModelFleet, calls: int) -> float:
         router = litellm.Router(model_list=entries)
         policy = strategy.partition(" ")[2]
         installed = install(router, pointsman_router=Router(ModelRegistry(), policy=policy, seed=7))
+    elif strategy == "adaptive_router":
+        router, installed = litellm.Router(model_list=adaptively_routed(fleet)), None
     else:
         router, installed = litellm.Router(model_list=entries, routing_strategy=strategy), None
     before = {name: server.calls for name, server in fleet.items()}
@@ -128,6 +130,19 @@ async def bill(strategy: str, fleet: ModelFleet, calls: int) -> float:
     )
 
 
+def adaptively_routed(fleet: ModelFleet) -> list[dict[str, Any]]:
+    """LiteLLM's own learned router over the same deployments, its weights and priors as they come."""
+    entries = fleet.litellm_model_list()
+    for entry in entries:
+        entry["model_info"] = {
+            **entry.get("model_info", {}),
+            "input_cost_per_token": fleet[entry["model_name"]].model.input_price_per_1m / 1e6,
+        }
+    config = {"available_models": [entry["model_name"] for entry in entries]}
+    params = {"model": "auto_router/adaptive_router", "adaptive_router_config": config}
+    return [*entries, {"model_name": "chat", "litellm_params": params}]
+
+
 async def compare_bills(calls: int) -> None:
     # The names are those of real models, so that LiteLLM's own map knows their prices.
     models = [
@@ -138,6 +153,7 @@ async def compare_bills(calls: int) -> None:
         "simple-shuffle",
         "latency-based-routing",
         "cost-based-routing",
+        "adaptive_router",
         "pointsman adaptive",
         "pointsman cheapest",
     )

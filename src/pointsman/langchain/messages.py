@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage
@@ -11,16 +12,29 @@ from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.prompt_values import PromptValue
 
-from pointsman.learning import cost_of
 from pointsman.readings import Reading, read
+from pointsman.rewards import cost_of
 from pointsman.steps import CallRecord
 
 RECORD = "pointsman"
 
 # Where partner packages say why an answer ended.
 _REASONS = ("finish_reason", "stop_reason", "done_reason", "stopReason", "status")
-# Providers whose streams always say why they end, so that a silent end is a broken stream.
-_SAY_WHY = frozenset({"openai", "azure", "anthropic", "litellm"})
+
+
+def _say_why() -> frozenset[str]:
+    """Providers whose streams always say why they end, so that a silent end is a broken stream."""
+    known = {"openai", "azure", "anthropic"}
+    try:
+        major, minor = version("langchain-litellm").split(".")[:2]
+        if (int(major), int(minor)) >= (0, 8):  # before that, ChatLiteLLM kept the reason to itself
+            known.add("litellm")
+    except (PackageNotFoundError, ValueError):
+        pass
+    return frozenset(known)
+
+
+_SAY_WHY = _say_why()
 _REASON_WORDS = {"completed": "stop", "in_progress": None, "STOP": "stop"}
 
 
