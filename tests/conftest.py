@@ -6,10 +6,12 @@ import os
 
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from redis_server import RedisServer, find_redis
 from samples import make_spec
 
 from pointsman import ModelRegistry, Router
@@ -76,3 +78,25 @@ def make_router(registry: ModelRegistry, clock: FakeClock) -> Callable[..., Rout
         return Router(options.pop("registry", registry), policy, **{"clock": clock, "seed": 1, **options})
 
     return make
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """A server for everybody; whoever harms it takes `own_redis`."""
+    server = RedisServer(find_redis())
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def own_redis() -> Iterator[RedisServer]:
+    """A server of the test's own, to pause, kill and flush."""
+    server = RedisServer(find_redis())
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def redis_url(redis_server: RedisServer) -> str:
+    """A place on the server that no other test uses; a stall of the machine is no outage there."""
+    return f"{redis_server.url}?prefix={uuid4().hex[:8]}:&timeout=5"

@@ -11,52 +11,81 @@ SOURCE = Path(__file__).parents[1] / "src" / "pointsman"
 
 # Bottom first. A module may import its own layer and those below it. The longest matching name counts.
 LAYERS: list[tuple[str, ...]] = [
-    ("_version", "errors", "events", "html", "types"),
+    ("_version", "errors", "events", "forks", "html", "types", "wishes"),
     ("catalog", "faults"),
     (
+        "answer_text",
         "api_requirements",
         "assembly",
         "breaker",
+        "cache",
+        "calibration",
         "calls",
+        "pace",
+        "pauses",
+        "checks",
+        "custom",
         "defaults",
         "eligibility",
         "lifecycle",
+        "limits",
         "lookup",
         "membership",
         "other_names",
         "overlays",
         "overview",
+        "pulls",
         "question",
+        "relaxation",
+        "replicas",
         "requirements",
         "sizing",
         "features",
         "health",
         "history",
+        "inquiries",
+        "loading",
         "policies",
         "readings",
         "registry",
         "snapshot",
         "stores",
         "tokens",
+        "versions",
+        "vitals",
+        "windows",
     ),
     ("chooser", "decision"),
     (
+        "answers",
+        "admission",
         "background",
+        "blame",
         "caller",
+        "custom_calls",
         "discovery",
         "drivers",
         "failover",
         "gate",
         "learning",
+        "judges",
         "ledger",
+        "replay",
+        "listeners",
         "monitor",
+        "probes",
+        "shared",
+        "rewards",
         "steps",
         "streams",
+        "threads",
+        "telemetry",
+        "workers",
         "watch",
     ),
     ("calling", "config", "router"),
     ("langchain", "litellm", "testing"),
-    ("cli", "demo", "reference", "__main__"),
+    ("cli", "demo", "reference", "report", "__main__"),
 ]
 MOST_LINES = 400
 HEAVY = {"litellm", "langchain", "langchain_core", "langchain_openai", "numpy", "httpx", "rich", "click"}
@@ -64,7 +93,8 @@ HEAVY = {"litellm", "langchain", "langchain_core", "langchain_openai", "numpy", 
 LEARNERS = tuple(
     f"policies.{name}" for name in ("adaptive", "candidates", "evidence", "pacing", "posterior", "thompson")
 )
-MAY_BE_HEAVY = ("langchain", "litellm", "cli", "demo", *LEARNERS)
+# `replay` is loaded when it is asked for.
+MAY_BE_HEAVY = ("langchain", "litellm", "cli", "demo", "replay", *LEARNERS)
 
 MODULES = sorted(SOURCE.rglob("*.py"))
 

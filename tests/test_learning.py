@@ -40,7 +40,8 @@ def test_every_decision_attempt_and_score_has_a_row_without_the_prompt(make_rout
         ("server_error", 500, "StatusError"),
         (None, None, None),
     ]
-    assert dict(router.ledger.rows(FEEDBACK)) == {decision_id: {"score": 0.7, "source": "judge"}}
+    scored = {"at": router.clock.time(), "score": 0.7, "source": "judge", "parts": None}
+    assert dict(router.ledger.rows(FEEDBACK)) == {decision_id: scored}
     everything = repr([list(store.items(space)) for space in store._spaces])
     assert "secret" not in everything
 
@@ -70,6 +71,7 @@ def test_feedback_finds_its_decision_from_another_process(tmp_path: Path, regist
     router = Router(registry, "ucb", url)
     decision = router.decide("hi")
     router.observe(decision, Outcome(seconds=0.0))
+    router.flush()
     code = (
         "import sys; from pointsman import *\n"
         "Router(ModelRegistry([ModelSpec(name='x', provider='openai')]), 'ucb', sys.argv[1]).feedback(sys.argv[2], 0.25)"
@@ -132,19 +134,25 @@ def test_a_score_may_come_before_its_outcome_and_counts_one_pull(make_router: Ma
             assert performance["average_reward"] == pytest.approx(0.5)
 
 
-def test_running_processes_learn_from_each_other_within_a_second(
-    tmp_path: Path, registry: ModelRegistry, clock: FakeClock
+@pytest.fixture(params=["sqlite", "redis"])
+def shared_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/p.db" if request.param == "sqlite" else str(request.getfixturevalue("redis_url"))
+
+
+@pytest.mark.parametrize("policy", ["ucb", "adaptive"])
+def test_processes_learn_from_each_other_with_each_exchange(
+    shared_url: str, registry: ModelRegistry, clock: FakeClock, policy: str
 ) -> None:
-    url = f"sqlite:///{tmp_path}/p.db"
-    first, second = (Router(registry, "ucb", url, clock=clock) for _ in range(2))
+    first, second = (Router(registry, policy, shared_url, clock=clock) for _ in range(2))
     for _ in range(6):
         first.observe(first.decide("hi"), Outcome(seconds=0.1))
-        clock.advance(0.5)
+    first.flush()
     second.observe(second.decide("hi"), Outcome(seconds=0.1))
-    assert second.statistics()["selection_stats"]["total_attempts"] >= 6
+    second.flush()
+    assert second.statistics()["selection_stats"]["total_attempts"] == 7
+    first.observe(first.decide("hi"), Outcome(seconds=0.1))
     first.close()
-    clock.advance(2)
-    second.observe(second.decide("hi"), Outcome(seconds=0.1))
+    second.flush()
     assert second.statistics()["selection_stats"]["total_attempts"] == 8
 
 

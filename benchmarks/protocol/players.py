@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from random import Random
 from typing import Any
 
 from pointsman import ModelRegistry, ModelSpec, Request
 from pointsman.policies import Context, Lesson, make_policy
-from protocol.scenarios import Player, Told
+from protocol.peers import PEERS, installed
+from protocol.scenarios import Told
 
 
 class PolicyPlayer:
@@ -86,95 +86,19 @@ class RandomPlayer:
     def scored(self, prompt: int, model: int, score: float, reward: float) -> None: ...
 
 
-class LiteLLMAdaptivePlayer:
-    """LiteLLM's adaptive router: its classifier and its Beta bandit per request type, at its default weights.
-
-    In the proxy it learns from signals in the conversation; here it is told the score itself. Tiers (1 to 3) come from
-    the priors' thirds, which is what its users are asked to declare.
-    """
-
-    def __init__(self, told: Told) -> None:
-        from litellm.router_strategy.adaptive_router import bandit, classifier
-        from litellm.types.router import AdaptiveRouterPreferences, RequestType
-
-        self._bandit, self._classify = bandit, classifier.classify_prompt
-        self._prompts = told.trace.prompts
-        self._models = told.trace.models
-        self._chance = Random(told.seed)
-        ranked = sorted(range(len(self._models)), key=lambda at: told.priors[at])
-        tiers = {at: 1 + 3 * place // len(ranked) for place, at in enumerate(ranked)}
-        self._cells = {
-            (kind, name): bandit.initial_cell(AdaptiveRouterPreferences(quality_tier=tiers[at], strengths=[]), kind)
-            for at, name in enumerate(self._models)
-            for kind in RequestType
-        }
-        self._costs = {
-            name: (price_in + price_out) / 2000
-            for name, (price_in, price_out) in zip(self._models, told.trace.prices, strict=True)
-        }
-
-    def choose(self, prompt: int) -> int:
-        kind = self._classify(self._prompts[prompt])
-        cells = {name: self._cells[kind, name] for name in self._models}
-        return self._models.index(self._bandit.pick_best(cells, self._costs, rng=self._chance))
-
-    def answered(self, prompt: int, model: int) -> None: ...
-
-    def scored(self, prompt: int, model: int, score: float, reward: float) -> None:
-        del reward
-        at = self._classify(self._prompts[prompt]), self._models[model]
-        self._cells[at] = self._bandit.apply_delta(self._cells[at], score, 1.0 - score)
-
-
-class MABWiserPlayer:
-    """MABWiser's LinTS on the same features and rewards; only where the package is installed."""
-
-    def __init__(self, told: Told) -> None:
-        from mabwiser.mab import MAB, LearningPolicy
-
-        from pointsman.features import surface
-
-        self._features = [surface(prompt) for prompt in told.trace.prompts]
-        arms = list(range(len(told.trace.models)))
-        self._mab = MAB(arms, LearningPolicy.LinTS(alpha=0.25), seed=told.seed)
-        half = len(arms) // 2
-        # It must be fitted before it predicts; every arm starts at the same neutral reward.
-        self._mab.fit(arms, [0.5] * len(arms), [self._features[0]] * len(arms))
-        del half
-
-    def choose(self, prompt: int) -> int:
-        return int(self._mab.predict([self._features[prompt]]))
-
-    def answered(self, prompt: int, model: int) -> None: ...
-
-    def scored(self, prompt: int, model: int, score: float, reward: float) -> None:
-        del score
-        self._mab.partial_fit([model], [reward], [self._features[prompt]])
-
-
 def players() -> dict[str, Any]:
-    """Every player there is here, by the name in the table; each is called with what it is told."""
+    """Every player by its name in the table, each called with what it is told; None where its package is missing."""
 
     def ucb(exploration: float) -> Any:
         return lambda told: PolicyPlayer(told, "ucb", on_reward=True, exploration=exploration)
 
-    found: dict[str, Any] = {
+    peers = {name: make if installed(name) else None for name, (_, make) in PEERS.items()}
+    return {
         "random": RandomPlayer,
         "UCB1, factor 2.0": ucb(2.0),
-        "UCB, factor 0.25": ucb(0.25),
+        "ucb": ucb(0.25),
+        "thompson": lambda told: PolicyPlayer(told, "thompson", on_reward=True),
+        "best": lambda told: PolicyPlayer(told, "best"),
+        **peers,
+        "adaptive": lambda told: PolicyPlayer(told, "adaptive"),
     }
-    peers = (
-        ("LiteLLM adaptive router", "litellm.router_strategy.adaptive_router", LiteLLMAdaptivePlayer),
-        ("MABWiser LinTS", "mabwiser", MABWiserPlayer),
-    )
-    found |= {name: player for name, module, player in peers if _is_installed(module)}
-    return {**found, "adaptive": lambda told: PolicyPlayer(told, "adaptive")}
-
-
-def _is_installed(module: str) -> bool:
-    from importlib.util import find_spec
-
-    return find_spec(module.split(".", maxsplit=1)[0]) is not None
-
-
-__all__ = ["Player", "PolicyPlayer", "math", "players"]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from random import Random
-from typing import Literal
+from typing import Literal, NamedTuple
 
 BreakerState = Literal["closed", "open", "half_open"]
 BreakerEvent = Literal["success", "failure", "tripped", "cooled"]
@@ -45,9 +46,21 @@ class BreakerLimits:
     lease: float = 60.0
 
 
+class Window(NamedTuple):
+    """A breaker's opening as other processes hear of it; moments of this process's monotonic clock."""
+
+    opened: float
+    until: float
+    closed: float
+    openings: int
+
+
 @dataclass(slots=True)
 class Breaker:
-    """The record of one model: its state, its recent failures, and who probes it."""
+    """The record of one model: its state, its recent failures, and who probes it.
+
+    `opened_at` and `closed_at` say when, `is_news` whether other processes have yet to hear of it.
+    """
 
     limits: BreakerLimits
     state: BreakerState = "closed"
@@ -56,16 +69,26 @@ class Breaker:
     open_until: float = 0.0
     probe_until: float = 0.0
     recent: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=200))
+    opened_at: float = -math.inf
+    closed_at: float = -math.inf
+    is_news: bool = False
 
     def succeed(self, now: float) -> None:
         """Count a success; closes the breaker."""
         self.in_a_row = 0.0
         self.recent.append((now, 0.0))
         if self.state != "closed":
-            self._go("success")
-            self.openings = 0
-            self.probe_until = 0.0
-            self.recent.clear()
+            self.close(now)
+
+    def close(self, now: float) -> None:
+        """Let calls through again; whoever probed has found it well."""
+        self._go("success")
+        self.in_a_row = 0.0
+        self.openings = 0
+        self.open_until = self.probe_until = 0.0
+        self.closed_at = now
+        self.is_news = True
+        self.recent.clear()
 
     def fail(self, now: float, rng: Random, weight: float = 1.0) -> None:
         """Count a failure; opens the breaker when it was one too many."""
@@ -81,6 +104,8 @@ class Breaker:
         self.openings = min(self.openings + 1, 16)
         self.open_until = max(self.open_until, now + cool_down)
         self.probe_until = 0.0
+        self.opened_at = now
+        self.is_news = True
         if self.state == "open":
             return
         self._go("tripped")
@@ -104,6 +129,29 @@ class Breaker:
     def release(self) -> None:
         """Give back a probe that will not report: its call was cancelled."""
         self.probe_until = 0.0
+
+    def postpone(self, until: float) -> None:
+        """Leave the probe to somebody else, and ask again then."""
+        if self.state == "half_open":
+            self.probe_until = until
+
+    @property
+    def window(self) -> Window:
+        """What other processes should hear."""
+        return Window(self.opened_at, self.open_until, self.closed_at, self.openings)
+
+    def adopt(self, window: Window, now: float) -> None:
+        """Take over what another process found; the newest finding counts, and of one opening the longest end."""
+        if self.state != "closed" and window.closed >= self.opened_at:
+            self.close(window.closed)
+        if window.opened > max(window.closed, self.closed_at):
+            if self.state == "closed" or (self.state == "half_open" and window.until > max(now, self.open_until)):
+                self._go("tripped")
+                self.probe_until = 0.0
+            self.opened_at = max(self.opened_at, window.opened)
+            self.open_until = max(self.open_until, window.until)
+            self.openings = max(self.openings, window.openings)
+        self.is_news = False
 
     def _one_too_many(self, now: float) -> bool:
         if self.in_a_row >= self.limits.consecutive:

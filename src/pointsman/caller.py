@@ -6,6 +6,7 @@ import os
 import sys
 from typing import Any
 
+from pointsman import custom_calls
 from pointsman.catalog.spec import ModelSpec
 from pointsman.errors import MissingDependencyError
 from pointsman.steps import Attempt
@@ -63,22 +64,34 @@ def litellm_arguments(attempt: Attempt) -> dict[str, Any]:
 
 
 def complete(attempt: Attempt) -> Any:
-    """Make the attempt and return LiteLLM's response."""
+    """Make the attempt and return LiteLLM's response, or what the model's own code answers."""
+    own = custom_calls.implementation_of(attempt)
+    if own is not None:
+        return custom_calls.complete(own, custom_calls.asked_of(attempt))
     return _litellm().completion(**litellm_arguments(attempt))
 
 
 async def acomplete(attempt: Attempt) -> Any:
-    """Make the attempt and return LiteLLM's response."""
+    """Make the attempt and return LiteLLM's response, or what the model's own code answers."""
+    own = custom_calls.implementation_of(attempt)
+    if own is not None:
+        return await custom_calls.acomplete(own, custom_calls.asked_of(attempt))
     return await _litellm().acompletion(**litellm_arguments(attempt))
 
 
 def complete_stream(attempt: Attempt) -> Any:
-    """Make the attempt and return LiteLLM's stream."""
+    """Make the attempt and return LiteLLM's stream, or that of the model's own code."""
+    own = custom_calls.implementation_of(attempt)
+    if own is not None:
+        return custom_calls.complete_stream(own, custom_calls.asked_of(attempt))
     return _litellm().completion(**litellm_arguments(attempt), **_STREAM)
 
 
 async def acomplete_stream(attempt: Attempt) -> Any:
-    """Make the attempt and return LiteLLM's stream."""
+    """Make the attempt and return LiteLLM's stream, or that of the model's own code."""
+    own = custom_calls.implementation_of(attempt)
+    if own is not None:
+        return custom_calls.acomplete_stream(own, custom_calls.asked_of(attempt))
     return await _litellm().acompletion(**litellm_arguments(attempt), **_STREAM)
 
 
@@ -87,13 +100,13 @@ _STREAM: dict[str, Any] = {"stream": True, "stream_options": {"include_usage": T
 
 def text_of(response: Any) -> str:
     """The answer's text."""
-    content = response.choices[0].message.content
+    content = response.choices[0].message.content if response.choices else None
     return content if isinstance(content, str) else ""
 
 
 def chunk_text(chunk: Any) -> str:
     """A chunk's text; empty for chunks that carry something else."""
-    content = chunk.choices[0].delta.content if chunk.choices else None
+    content = getattr(chunk.choices[0].delta, "content", None) if chunk.choices else None
     return content if isinstance(content, str) else ""
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, TypedDict, Unpack
 
 from pointsman import caller, drivers
-from pointsman.calls import CallLedger, CallSettings
+from pointsman.calls import CallLedger, CallSettings, RetryScope
 from pointsman.catalog.parameters import Dialect
 from pointsman.decision import RoutingDecision
 from pointsman.failover import Failover
 from pointsman.readings import Reader, read
+from pointsman.recall import Place, Recall, Reply, named
 from pointsman.steps import CallRecord
 from pointsman.streams import AsyncRoutedStream, RoutedStream
 from pointsman.types import Clock, Messages, Request
@@ -26,13 +28,22 @@ class CallLimits(TypedDict, total=False):
         max_cost: USD for everything.
         attempts: how many calls to models at most.
         retries: how often a model is asked again when nothing else is left.
+        retry_scope: who may be asked after a failure: `any`, the same `provider`, or the same `model`'s deployments.
+        retry_wait: tenacity's strategy (or a function of its `RetryCallState`) for the pause before a model is asked
+            again; a server's own hint is the least.
+        retry_stop: likewise, for when to stop asking again; it takes the place of `retries`.
     """
 
     deadline: float | None
     timeout: float | None
+    ttft_timeout: float | None
+    idle_timeout: float | None
     max_cost: float | None
     attempts: int | None
     retries: int | None
+    retry_scope: RetryScope | None
+    retry_wait: Callable[[Any], float] | None
+    retry_stop: Callable[[Any], bool] | None
 
 
 class Calling(ABC):
@@ -46,6 +57,7 @@ class Calling(ABC):
     calls: CallSettings
     clock: Clock
     _failover: Failover
+    _recall: Recall | None = None
 
     @abstractmethod
     def decide(self, request: Request | str) -> RoutingDecision:
@@ -54,7 +66,7 @@ class Calling(ABC):
     def run(
         self,
         request: Request | str,
-        call: drivers.SyncCall,
+        call: drivers.SyncCall | None = None,
         *,
         dialect: Dialect = "provider",
         reader: Reader = read,
@@ -65,7 +77,8 @@ class Calling(ABC):
 
         Args:
             request: what is needed.
-            call: makes one attempt; gets an `Attempt` with `.spec`, `.messages`, `.parameters`, `.timeout`.
+            call: makes one attempt; gets an `Attempt` with `.spec`, `.messages`, `.parameters`, `.timeout`. Without
+                it, LiteLLM does, or a model's own implementation; both answer in OpenAI's form.
             dialect: whose parameter names `call` wants: the provider's, or OpenAI's for callers that rename.
             reader: reads tokens and emptiness from the response, where it is of an unusual type.
             honours_timeout: whether `call` gives up by itself at `attempt.timeout`; else it runs in a thread that is
@@ -76,22 +89,92 @@ class Calling(ABC):
             AllModelsFailedError: E4201, with every cause.
             NoEligibleModelsError: E4101 or E4102, before any call.
         """
-        decision = self.decide(request)
-        return self.execute(
-            decision, call, dialect=dialect, reader=reader, honours_timeout=honours_timeout, **limits
+        return self.reply(
+            request, call, dialect=dialect, reader=reader, honours_timeout=honours_timeout, **limits
         ).value
 
     async def arun(
         self,
         request: Request | str,
-        call: drivers.AsyncCall,
+        call: drivers.AsyncCall | None = None,
         *,
         dialect: Dialect = "provider",
         reader: Reader = read,
         **limits: Unpack[CallLimits],
     ) -> Any:
         """Like `run`, with a coroutine function."""
-        return (await self.aexecute(self.decide(request), call, dialect=dialect, reader=reader, **limits)).value
+        return (await self.areply(request, call, dialect=dialect, reader=reader, **limits)).value
+
+    def reply(
+        self,
+        request: Request | str,
+        call: drivers.SyncCall | None = None,
+        *,
+        dialect: Dialect = "provider",
+        reader: Reader = read,
+        honours_timeout: bool = False,
+        **limits: Unpack[CallLimits],
+    ) -> Reply:
+        """Like `run`, but says beside the answer who gave it, whether it comes from the cache, and what it took.
+
+        With a `call` of one's own, answers come from the cache for requests with `cache=True` alone: what such a
+        function does beside calling is not known here.
+        """
+        asked = _asked(request)
+        made_by = call
+        if call is None:
+            call, dialect, honours_timeout = caller.complete, "openai", True
+
+        def make(left: float | None) -> Reply:
+            record = self.execute(
+                self.decide(asked),
+                call,
+                dialect=dialect,
+                reader=reader,
+                honours_timeout=honours_timeout,
+                **_within(limits, left),
+            )
+            return Reply(record.value, record.spec.key, record=record)
+
+        recall, place = self._place(asked, "response", made_by)
+        return make(None) if recall is None or place is None else recall.run(place, make, self._deadline(limits))
+
+    async def areply(
+        self,
+        request: Request | str,
+        call: drivers.AsyncCall | None = None,
+        *,
+        dialect: Dialect = "provider",
+        reader: Reader = read,
+        **limits: Unpack[CallLimits],
+    ) -> Reply:
+        """Like `reply`, with a coroutine function."""
+        asked = _asked(request)
+        made_by = call
+        if call is None:
+            call, dialect = caller.acomplete, "openai"
+
+        async def make(left: float | None) -> Reply:
+            record = await self.aexecute(
+                self.decide(asked), call, dialect=dialect, reader=reader, **_within(limits, left)
+            )
+            return Reply(record.value, record.spec.key, record=record)
+
+        recall, place = self._place(asked, "response", made_by)
+        if recall is None or place is None:
+            return await make(None)
+        return await recall.arun(place, make, self._deadline(limits))
+
+    def _place(self, request: Request, form: str, call: Any = None) -> tuple[Recall | None, Place | None]:
+        """The cache, and where the request's answer is kept in it; nothing if it is not to be."""
+        recall = self._recall
+        if recall is None or (call is not None and request.cache is not True):
+            return None, None
+        return recall, recall.place(request, form if call is None else named(call))
+
+    def _deadline(self, limits: CallLimits) -> float | None:
+        given = limits.get("deadline")
+        return self.calls.deadline if given is None else given
 
     def stream(
         self,
@@ -111,7 +194,7 @@ class Calling(ABC):
             StreamInterruptedError: E4203, if the stream breaks after that; it says what was delivered.
         """
         decision = request if isinstance(request, RoutingDecision) else self.decide(request)
-        steps = self._steps(decision, dialect, limits)
+        steps = self._steps(decision, dialect, limits, streamed=True)
         return RoutedStream(
             decision,
             lambda done: drivers.stream(steps, call, self.clock, reader, guarded=not honours_timeout, on_done=done),
@@ -128,7 +211,7 @@ class Calling(ABC):
     ) -> AsyncRoutedStream:
         """Like `stream`, for an async generator function, or a coroutine function that returns an async iterable."""
         decision = request if isinstance(request, RoutingDecision) else self.decide(request)
-        steps = self._steps(decision, dialect, limits)
+        steps = self._steps(decision, dialect, limits, streamed=True)
         return AsyncRoutedStream(decision, lambda done: drivers.astream(steps, call, self.clock, reader, on_done=done))
 
     def execute(
@@ -163,32 +246,87 @@ class Calling(ABC):
         """A decision as the steps of failover, for hosts that make the calls themselves; see `pointsman.steps`."""
         return self._steps(decision, dialect, limits)
 
-    def _steps(self, decision: RoutingDecision, dialect: Dialect, limits: CallLimits) -> drivers.Steps:
-        ledger = CallLedger(self.calls.with_changes(**limits), self.clock)
+    def _steps(
+        self, decision: RoutingDecision, dialect: Dialect, limits: CallLimits, *, streamed: bool = False
+    ) -> drivers.Steps:
+        ledger = CallLedger(self.calls.with_changes(**limits), self.clock, streamed=streamed)
         return self._failover.steps(decision, ledger, dialect)
 
-    # -- calling through LiteLLM
+    # -- the text alone
 
     def ask(self, prompt: str | Messages | Request, **limits: Unpack[CallLimits]) -> str:
-        """One answer's text, through LiteLLM; see `run`."""
-        response = self.run(_asked(prompt), caller.complete, dialect="openai", honours_timeout=True, **limits)
-        return caller.text_of(response)
+        """One answer's text, through LiteLLM or a model's own implementation; see `run`."""
+        asked = _asked(prompt)
+
+        def make(left: float | None) -> Reply:
+            record = self.execute(
+                self.decide(asked), caller.complete, dialect="openai", honours_timeout=True, **_within(limits, left)
+            )
+            return Reply(caller.text_of(record.value), record.spec.key, record=record)
+
+        recall, place = self._place(asked, "text")
+        answer = make(None) if recall is None or place is None else recall.run(place, make, self._deadline(limits))
+        return str(answer.value)
 
     async def aask(self, prompt: str | Messages | Request, **limits: Unpack[CallLimits]) -> str:
-        """One answer's text, through LiteLLM; see `arun`."""
-        return caller.text_of(await self.arun(_asked(prompt), caller.acomplete, dialect="openai", **limits))
+        """Like `ask`."""
+        asked = _asked(prompt)
+
+        async def make(left: float | None) -> Reply:
+            record = await self.aexecute(
+                self.decide(asked), caller.acomplete, dialect="openai", **_within(limits, left)
+            )
+            return Reply(caller.text_of(record.value), record.spec.key, record=record)
+
+        recall, place = self._place(asked, "text")
+        if recall is None or place is None:
+            return str((await make(None)).value)
+        return str((await recall.arun(place, make, self._deadline(limits))).value)
 
     def ask_stream(self, prompt: str | Messages | Request, **limits: Unpack[CallLimits]) -> Iterator[str]:
-        """One answer's text as it comes, through LiteLLM; see `stream`."""
-        chunks = self.stream(_asked(prompt), caller.complete_stream, dialect="openai", honours_timeout=True, **limits)
-        return (text for chunk in chunks if (text := caller.chunk_text(chunk)))
+        """One answer's text as it comes; see `stream`. From the cache it comes in one piece."""
+        asked = _asked(prompt)
+        recall, place = self._place(asked, "text")
+        kept = None if recall is None or place is None else recall.find(place)
+        if kept is not None:
+            return iter([str(kept.value)])
+        chunks = self.stream(asked, caller.complete_stream, dialect="openai", honours_timeout=True, **limits)
+        return self._passed_on(chunks, recall, place)
+
+    @staticmethod
+    def _passed_on(chunks: RoutedStream, recall: Recall | None, place: Place | None) -> Iterator[str]:
+        texts = []
+        with contextlib.closing(chunks):
+            for chunk in chunks:
+                if text := caller.chunk_text(chunk):
+                    texts.append(text)
+                    yield text
+        if recall is not None and place is not None and chunks.record is not None:
+            recall.keep(place, Reply("".join(texts), chunks.record.spec.key))
 
     async def aask_stream(self, prompt: str | Messages | Request, **limits: Unpack[CallLimits]) -> AsyncIterator[str]:
-        """One answer's text as it comes, through LiteLLM; see `astream`."""
-        async for chunk in self.astream(_asked(prompt), caller.acomplete_stream, dialect="openai", **limits):
-            if text := caller.chunk_text(chunk):
-                yield text
+        """Like `ask_stream`."""
+        asked = _asked(prompt)
+        recall, place = self._place(asked, "text")
+        kept = None if recall is None or place is None else await recall.afind(place)
+        if kept is not None:
+            yield str(kept.value)
+            return
+        texts = []
+        chunks = self.astream(asked, caller.acomplete_stream, dialect="openai", **limits)
+        async with contextlib.aclosing(chunks):
+            async for chunk in chunks:
+                if text := caller.chunk_text(chunk):
+                    texts.append(text)
+                    yield text
+        if recall is not None and place is not None and chunks.record is not None:
+            await recall.akeep(place, Reply("".join(texts), chunks.record.spec.key))
 
 
 def _asked(prompt: str | Messages | Request) -> Request:
     return prompt if isinstance(prompt, Request) else Request(messages=prompt)
+
+
+def _within(limits: CallLimits, left: float | None) -> CallLimits:
+    """The limits, for a call that has waited already."""
+    return limits if left is None else {**limits, "deadline": left}

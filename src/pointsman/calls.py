@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.json_schema import SkipJsonSchema
 
 from pointsman.types import Clock
 
 if TYPE_CHECKING:
     from random import Random
+
+RetryScope = Literal["any", "provider", "model"]
+
+# Without a limit of one's own, an attempt may take this many times what the slowest recent one took ...
+_GENEROUS = 4.0
+# ... and never less than this: seconds for a whole answer, and for a stream's first content.
+_LEAST_FOR_ANSWER, _LEAST_FOR_FIRST = 10.0, 5.0
+_IDLE = 60.0
 
 
 class CallSettings(BaseModel):
@@ -18,12 +28,18 @@ class CallSettings(BaseModel):
 
     Attributes:
         deadline: seconds for the whole call, until a stream's first content.
-        timeout: seconds per attempt, and between two chunks of a stream.
+        timeout: seconds per attempt; for streams, where the next two do not say otherwise.
+        ttft_timeout: seconds until a stream's first content.
+        idle_timeout: seconds between two chunks after that; a minute where nothing is said.
+        adaptive_timeout: where no timeout is set and other models are left, whether a model gets four times what its
+            slowest of the last hundred answers took (at least 10 s, a stream's first content 5 s) once ten are known.
         max_cost: USD for the whole call.
         attempts: calls to providers; None means every eligible model once, and retries.
         retries: further tries of one model, when its fault allows and nothing else is left.
         backoff: seconds before the first retry, doubling, with equal jitter.
         longest_backoff: seconds no retry waits longer than.
+        retry_scope: who may be asked after a failure: `any` model, those of the same `provider`, or only other
+            deployments of the same `model`.
         on_content_policy: whether a refusal by a content filter may go to another model.
     """
 
@@ -31,12 +47,19 @@ class CallSettings(BaseModel):
 
     deadline: float | None = Field(default=60.0, gt=0)
     timeout: float | None = Field(default=None, gt=0)
+    ttft_timeout: float | None = Field(default=None, gt=0)
+    idle_timeout: float | None = Field(default=None, gt=0)
+    adaptive_timeout: bool = True
     max_cost: float | None = Field(default=None, ge=0)
     attempts: int | None = Field(default=None, ge=1)
     retries: int = Field(default=1, ge=0)
     backoff: float = Field(default=0.5, ge=0)
     longest_backoff: float = Field(default=8.0, ge=0)
+    retry_scope: RetryScope = "any"
     on_content_policy: bool = False
+    # Tenacity's strategies, or any functions of its `RetryCallState`; objects, so Python alone can give them.
+    retry_wait: SkipJsonSchema[Callable[[Any], float] | None] = Field(default=None, exclude=True, repr=False)
+    retry_stop: SkipJsonSchema[Callable[[Any], bool] | None] = Field(default=None, exclude=True, repr=False)
 
     def with_changes(self, **changes: Any) -> CallSettings:
         """A copy in which what is not None is changed."""
@@ -47,10 +70,11 @@ class CallSettings(BaseModel):
 class CallLedger:
     """What one call may still spend; everything it does draws on this."""
 
-    __slots__ = ("_clock", "attempts", "settings", "spent", "started")
+    __slots__ = ("_clock", "attempts", "settings", "spent", "started", "streamed")
 
-    def __init__(self, settings: CallSettings, clock: Clock) -> None:
+    def __init__(self, settings: CallSettings, clock: Clock, *, streamed: bool = False) -> None:
         self.settings = settings
+        self.streamed = streamed
         self._clock = clock
         self.started = clock.monotonic()
         self.spent = 0.0
@@ -69,14 +93,30 @@ class CallLedger:
         remaining = self.remaining
         return remaining is not None and remaining <= 0
 
-    def timeout(self, *, others_left: bool) -> float | None:
-        """Seconds for the next attempt: half of what is left while others could still follow, else all of it."""
+    def timeout(self, *, others_left: bool, slowest: float | None = None) -> float | None:
+        """Seconds for the next attempt: half of what is left while others could still follow, else all of it.
+
+        Args:
+            others_left: whether other models could still be asked.
+            slowest: what the slowest of the model's recent attempts took, if enough are known.
+        """
         remaining = self.remaining
-        limit = self.settings.timeout
+        settings = self.settings
+        limit = settings.timeout
+        if self.streamed and settings.ttft_timeout is not None:
+            limit = settings.ttft_timeout
+        if limit is None and slowest is not None and others_left and settings.adaptive_timeout:
+            limit = max(_LEAST_FOR_FIRST if self.streamed else _LEAST_FOR_ANSWER, _GENEROUS * slowest)
         if remaining is None:
             return limit
         share = remaining / 2 if others_left else remaining
         return share if limit is None else min(limit, share)
+
+    @property
+    def idle_timeout(self) -> float | None:
+        """Seconds between two chunks of a stream; None for calls that are none."""
+        settings = self.settings
+        return (settings.idle_timeout or settings.timeout or _IDLE) if self.streamed else None
 
     def affords(self, cost: float | None) -> bool:
         """Whether a call that may cost this much (unknown: yes) fits into what is left."""
@@ -93,19 +133,24 @@ class CallLedger:
 class RetryBudget:
     """A share of traffic that may go to retries and to models that are known to fail (after Finagle's RetryBudget).
 
-    Every request deposits `share`; every such call withdraws 1. A few are in it from the start.
+    Every request deposits `share`; every such call withdraws 1. A few are in it from the start, which the first
+    requests deposit nothing for, so that over any traffic no more than the share is spent, or those few.
     """
 
     def __init__(self, share: float = 0.2, start: float = 10.0, most: float = 100.0) -> None:
         self._share = share
         self._most = most
         self._balance = start
+        self._advanced = start
         self._lock = threading.Lock()
 
     def deposit(self) -> None:
         """A request came in."""
         with self._lock:
-            self._balance = min(self._balance + self._share, self._most)
+            if self._advanced > 0:
+                self._advanced -= self._share
+            else:
+                self._balance = min(self._balance + self._share, self._most)
 
     def withdraw(self) -> bool:
         """Ask to spend one call; False when the budget is empty."""

@@ -8,24 +8,28 @@ import threading
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import accumulate, count
 from random import Random
 
+from pointsman.calibration import Calibration
 from pointsman.catalog.spec import ModelSpec
 from pointsman.decision import RoutingDecision
 from pointsman.eligibility import by_check, eligible, excluded, needs_of
 from pointsman.errors import ModelNotFoundError, NoEligibleModelsError, PromptTooLongError
 from pointsman.health import Health
 from pointsman.lifecycle import day_of, deprecation_note, fading, last_replacement
+from pointsman.limits.limiter import Limits
 from pointsman.policies.base import Context, Lesson, Policy
 from pointsman.policies.names import make_policy
+from pointsman.pulls import Pulls
 from pointsman.question import AUTO, Question, Rules
 from pointsman.registry import ModelRegistry
+from pointsman.relaxation import Relaxed, relax, rungs
 from pointsman.requirements import model_mask
 from pointsman.snapshot import Arms, Snapshot
 from pointsman.tokens import DEFAULT_RESERVE, PromptSize
 from pointsman.types import Clock, Request
+from pointsman.windows import LearntWindows
 
 _log = logging.getLogger("pointsman")
 
@@ -34,12 +38,13 @@ _BYTES_PER_TOKEN = 4
 _SESSIONS_KEPT = 10_000
 
 
-@dataclass(frozen=True, slots=True)
 class Choice:
-    """A policy under the name that decisions carry."""
+    """A policy under the name that decisions carry, and whether it counts decisions as pulls."""
 
-    name: str
-    policy: Policy
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+        self.name: str = getattr(policy, "name", type(policy).__name__)
+        self.counts_pulls: bool = getattr(policy, "counts_pulls", False)
 
 
 class Chooser:
@@ -52,6 +57,7 @@ class Chooser:
         clock: where time comes from.
         rng: where chance comes from; a seed replays to the same decisions.
         rules: how strictly requests are matched.
+        limits: who has no room now.
     """
 
     def __init__(
@@ -62,15 +68,19 @@ class Chooser:
         clock: Clock,
         rng: Random,
         rules: Rules | None = None,
+        limits: Limits | None = None,
     ) -> None:
+        self._limits = limits
         self.registry = registry
-        self.choice = Choice(getattr(policy, "name", type(policy).__name__), policy)
+        self.choice = Choice(policy)
         self.health = health
         self.rules = rules or Rules()
         self._clock = clock
         self._rng = rng
         self._lock = threading.Lock()
-        self._pending: dict[str, int] = {}
+        self.pulls = Pulls()
+        self.calibration = Calibration()
+        self.windows = LearntWindows()
         self._mean_seconds: dict[str, float] = {}
         self._sessions: OrderedDict[str, str] = OrderedDict()
         self._pool_choices: dict[str, tuple[object, Choice]] = {}
@@ -89,24 +99,28 @@ class Chooser:
         notes: tuple[str, ...] = ()
         if self.rules.on_deprecated == "prefer_replacement" and request.model is not None:
             request, notes = self._with_replacement(request, now)
-        question = Question(snapshot, request, needs_of(request, snapshot), PromptSize(request), self.rules, now)
+        needs, size = needs_of(request, snapshot), PromptSize(request)
+        question = Question(snapshot, request, needs, size, self.rules, now, self.calibration.factors)
         mask = eligible(question)
-        if not mask:
-            raise self._nothing(question)
+        relaxed: tuple[Relaxed, ...] = ()
+        if not mask or not (self.health.settings.last_resort or self._serves(mask, snapshot)):
+            question, relaxed = self._relaxed(question, mask)
+            mask = eligible(question)
         tiers, override = self._tiers(mask, question)
         arms = snapshot.arms(tiers[0])
         choice = self._choice_for(request, snapshot)
-        context = self._context(question)
-        probabilities = choice.policy.probabilities(arms, context)
-        if override == "none" and context.override is not None:
-            override = context.override
-        stuck = self._session_position(request, arms)
-        if stuck is not None:
-            override = "sticky"
-            probabilities = [1.0 if at == stuck else 0.0 for at in range(len(arms))]
-        position = stuck if stuck is not None else self._draw(arms, probabilities)
+        context = self._context(request, question)
+        decision_id = self._ids.next()
+        if choice.counts_pulls:
+            with self.pulls.lock:  # or concurrent requests would all see the same counts and choose alike
+                probabilities, position, bent = self._spread(arms, context, choice)
+                self.pulls.promise(decision_id, arms[position].arm, self._clock.monotonic())
+        else:
+            probabilities, position, bent = self._spread(arms, context, choice)
+        if bent == "sticky" or override == "none":
+            override = bent
         return RoutingDecision(
-            decision_id=self._ids.next(),
+            decision_id=decision_id,
             at=now,
             question=question,
             arms=arms,
@@ -118,7 +132,32 @@ class Chooser:
             scores=context.scores,
             notes=(*notes, *self._warning(arms[position], now)),
             memo=context.memo,
+            asked=request,
+            relaxed=relaxed,
         )
+
+    def _spread(self, arms: Arms, context: Context, choice: Choice) -> tuple[Sequence[float], int, str]:
+        """The distribution, the position drawn from it, and what bent it."""
+        probabilities = choice.policy.probabilities(arms, context)
+        stuck = self._session_position(context.request, arms)
+        if stuck is not None:
+            return [1.0 if at == stuck else 0.0 for at in range(len(arms))], stuck, "sticky"
+        return probabilities, self._draw(arms, probabilities), context.override or "none"
+
+    def _serves(self, mask: int, snapshot: Snapshot) -> bool:
+        """Whether one of these models may be used."""
+        if not mask or self.health.settings.last_resort:
+            return mask != 0
+        return mask & ~self.health.behind(snapshot) != 0
+
+    def _relaxed(self, question: Question, mask: int) -> tuple[Question, tuple[Relaxed, ...]]:
+        """The question with what is soft given up as far as somebody can serve."""
+        found = relax(question, lambda mask: self._serves(mask, question.snapshot))
+        if found is not None:
+            return found
+        if not mask:
+            raise self._nothing(question)
+        return question, ()  # what can serve is not well; the ranks say so
 
     def learn(self, lesson: Lesson, pool: str | None = None) -> None:
         """Teach the policy that chose, and keep the arm's mean latency."""
@@ -129,20 +168,6 @@ class Chooser:
         choice = self._pool_choices.get(pool or "", (None, self.choice))[1]
         choice.policy.learn(lesson)
 
-    def begin(self, spec: ModelSpec) -> None:
-        """A call starts: until it ends it counts as a pull of its arm."""
-        with self._lock:
-            self._pending[spec.arm] = self._pending.get(spec.arm, 0) + 1
-
-    def end(self, spec: ModelSpec) -> None:
-        """A call that was begun has ended, however it went."""
-        with self._lock:
-            left = self._pending.get(spec.arm, 0) - 1
-            if left > 0:
-                self._pending[spec.arm] = left
-            else:
-                self._pending.pop(spec.arm, None)
-
     def keep_session(self, request: Request, spec: ModelSpec) -> None:
         """Remember who served a session."""
         if request.session is not None:
@@ -152,27 +177,34 @@ class Chooser:
                 if len(self._sessions) > _SESSIONS_KEPT:
                     self._sessions.popitem(last=False)
 
-    def _context(self, question: Question) -> Context:
-        size, request = question.size, question.request
+    def _context(self, request: Request, question: Question) -> Context:
+        """What the policy hears: the request as it was asked, since what gave way may still say what is better."""
+        size = question.size
         return Context(
             request=request,
             input_tokens=size.upper if size.known else size.upper // _BYTES_PER_TOKEN,
             output_tokens=DEFAULT_RESERVE if request.max_output_tokens is None else request.max_output_tokens,
-            pending=self._pending,
+            pending=self.pulls.counts,
             mean_seconds=self._mean_seconds,
         )
 
     def _tiers(self, mask: int, question: Question) -> tuple[list[int], str]:
-        """Split what is eligible into ranks: preferred, others, deprecated, and those that are not well, last."""
+        """Split what is eligible into ranks: preferred, others, deprecated, too small of late, full, and not well."""
         snapshot, request = question.snapshot, question.request
         ill = mask & self.health.behind(snapshot)
-        well = mask & ~ill
+        full = 0
+        if self._limits is not None and self._limits.any_exhausted:
+            room = DEFAULT_RESERVE if request.max_output_tokens is None else request.max_output_tokens
+            full = mask & ~ill & self._limits.behind(snapshot, question.size.upper + room)
+        well = mask & ~ill & ~full
+        tight = self.windows.too_small(question, well, self._clock.monotonic()) if self.windows else 0
+        well &= ~tight
         deprecated = well & fading(snapshot, question.now)
         first = well & ~deprecated
         preferred = 0
         if request.prefer or request.prefer_providers:
             preferred = first & self._preferred(request, snapshot)
-        ranks = [preferred, first & ~preferred, deprecated]
+        ranks = [preferred, first & ~preferred, deprecated, tight, full]
         if self.health.settings.last_resort:
             ranks.append(ill)
         tiers = [rank for rank in ranks if rank]
@@ -182,7 +214,7 @@ class Chooser:
                 stage="health",
                 hint="wait, or allow `last_resort` in the health settings",
             )
-        return tiers, "last_resort" if not well else "none"
+        return tiers, "none" if well or tight or full else "last_resort"
 
     def _with_replacement(self, request: Request, now: float) -> tuple[Request, tuple[str, ...]]:
         """A request that names a deprecated model gets what replaces it, if that is registered."""
@@ -223,7 +255,7 @@ class Chooser:
         if known is not None and known[0] is pool:
             return known[1]
         policy = make_policy(pool.policy)
-        made = Choice(getattr(policy, "name", type(policy).__name__), policy)
+        made = Choice(policy)
         self._pool_choices[request.model] = (pool, made)
         return made
 
@@ -275,6 +307,8 @@ class Chooser:
                 excluded=reasons,
             )
         told = ", ".join(f"{check} {number}" for check, number in counts.items())
+        if given_up := rungs(question):
+            told += f"; even without {', '.join(given_up)}"
         first = next(iter(reasons.items()), None)
         hint = f"for example {first[0]} {first[1].reason}" if first else None
         return NoEligibleModelsError(

@@ -9,32 +9,28 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from pointsman.cache.settings import CacheSettings
+from pointsman.cache.urls import check_levels
 from pointsman.calls import CallSettings
 from pointsman.catalog.discovery_settings import DiscoverySettings
 from pointsman.catalog.files import gathered, read_catalogue, validated
 from pointsman.catalog.loader import locate
 from pointsman.catalog.parameters import OnUnsupported
-from pointsman.errors import CatalogError, ConfigError
+from pointsman.checks import CheckSettings
+from pointsman.errors import CatalogError, ConfigError, InvalidRequestError
 from pointsman.health import HealthSettings
+from pointsman.ledger import LedgerSettings
+from pointsman.limits.settings import BudgetSettings, LimitSettings
+from pointsman.loading import LoadingSettings
 from pointsman.policies.names import make_policy
 from pointsman.question import OnDeprecated, OnUnknown, Rules
 from pointsman.registry import ModelRegistry
 from pointsman.stores.urls import open_store
+from pointsman.telemetry.settings import TelemetrySettings
+from pointsman.wishes import read_soft
 
 DEFAULT_POLICY = "adaptive"
 DEFAULT_STORE = "memory://"
-
-
-class BudgetSettings(BaseModel):
-    """The `budget:` section: USD that may be spent.
-
-    Attributes:
-        per_request: what one request may cost at most.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-    per_request: float | None = Field(default=None, ge=0)
 
 
 class ParameterSettings(BaseModel):
@@ -70,12 +66,19 @@ class Settings:
     """Everything a router is told at construction, besides its registry."""
 
     policy: Any = DEFAULT_POLICY
-    store: Any = DEFAULT_STORE
+    store: Any = field(default=DEFAULT_STORE, repr=False)  # a URL may hold a password
     seed: int | None = None
     health: HealthSettings = field(default_factory=HealthSettings)
     calls: CallSettings = field(default_factory=CallSettings)
+    limits: LimitSettings = field(default_factory=LimitSettings)
+    budget: BudgetSettings = field(default_factory=BudgetSettings)
     rules: Rules = field(default_factory=Rules)
     discovery: DiscoverySettings = field(default_factory=DiscoverySettings)
+    telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
+    ledger: LedgerSettings = field(default_factory=LedgerSettings)
+    cache: CacheSettings | None = None
+    loading: LoadingSettings | None = None
+    checks: CheckSettings | None = None
 
 
 def load_config(path: str | Path) -> tuple[ModelRegistry, Settings]:
@@ -100,9 +103,17 @@ def read_settings(sections: Mapping[str, Any], path: str | None = None) -> Setti
     health = section("health", HealthSettings)
     calls = section("calls", CallSettings)
     budget = section("budget", BudgetSettings)
+    limits = section("limits", LimitSettings)
     parameters = section("parameters", ParameterSettings)
     lifecycle = section("lifecycle", LifecycleSettings)
     discovery = section("discovery", DiscoverySettings)
+    telemetry = section("telemetry", TelemetrySettings)
+    ledger = section("ledger", LedgerSettings)
+    cache = section("cache", CacheSettings) if sections.get("cache") is not None else None
+    loading = section("loading", LoadingSettings) if sections.get("loading") is not None else None
+    checks = section("checks", CheckSettings) if sections.get("checks") is not None else None
+    if cache is not None:
+        _try(check_levels, cache.levels, sections, ("cache", "levels"), path, problems)
     seed = _checked(sections, "seed", TypeAdapter(int), path, problems)
     for name, check in (("policy", make_policy), ("store", _check_store)):
         value = sections.get(name)
@@ -112,6 +123,7 @@ def read_settings(sections: Mapping[str, Any], path: str | None = None) -> Setti
     for name, pool in pools.items() if isinstance(pools, Mapping) else ():
         if isinstance(pool, Mapping) and pool.get("policy") is not None:
             _try(make_policy, pool["policy"], sections, ("pools", name, "policy"), path, problems)
+    relax = _read_ladder(sections, path, problems)
     if problems:
         raise gathered(problems)
     return Settings(
@@ -120,15 +132,42 @@ def read_settings(sections: Mapping[str, Any], path: str | None = None) -> Setti
         seed=seed,
         health=health,
         calls=calls,
+        limits=limits,
+        budget=budget,
         discovery=discovery,
-        rules=Rules(parameters.on_unknown, parameters.on_unsupported, budget.per_request, lifecycle.deprecated),
+        telemetry=telemetry,
+        ledger=ledger,
+        cache=cache,
+        loading=loading,
+        checks=checks,
+        rules=Rules(parameters.on_unknown, parameters.on_unsupported, budget.per_request, lifecycle.deprecated, relax),
     )
+
+
+def _read_ladder(sections: Mapping[str, Any], path: str | None, problems: list[CatalogError]) -> tuple[str, ...]:
+    """The `relax:` section: names of requirements that may give way, first to go first."""
+    value = sections.get("relax")
+    if value is None:
+        return ()
+    if not isinstance(value, list):
+        line, column = locate(sections, ("relax",))
+        text = f"relax: expected a list of names, found {type(value).__name__}"
+        problems.append(ConfigError(text, hint="such as [max_latency, region]", path=path, line=line, column=column))
+        return ()
+    ladder: tuple[str, ...] = ()
+    for number, name in enumerate(value):
+        try:
+            ladder += read_soft([name], "relax")
+        except InvalidRequestError as error:
+            line, column = locate(sections, ("relax", number))
+            problems.append(ConfigError(error.message, hint=error.hint, path=path, line=line, column=column))
+    return tuple(dict.fromkeys(ladder))
 
 
 def _check_store(url: Any) -> None:
     if not isinstance(url, str):
         raise ConfigError("expected a URL such as sqlite:///pointsman.db")
-    if not url.startswith("sqlite:///"):
+    if not url.startswith(("sqlite:///", "jsonl:///", "env:")):
         open_store(url).close()
 
 

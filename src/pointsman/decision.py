@@ -12,6 +12,7 @@ from pointsman.html import table
 from pointsman.question import Exclusion, Question
 
 if TYPE_CHECKING:
+    from pointsman.relaxation import Relaxed
     from pointsman.snapshot import Arms
     from pointsman.types import Request
 
@@ -32,12 +33,14 @@ class RoutingDecision:
         override: `none`, or what bent the distribution before the draw: `sticky`, `last_resort`, `nursery`.
         registry_version: hash of what was registered.
         request: what was asked.
+        relaxed: the soft requirements that gave way because nobody could serve otherwise.
         memo: what the policy wants to be told again when an outcome or a score comes.
     """
 
     __slots__ = (
         "_fallbacks",
         "arms",
+        "asked",
         "at",
         "behind",
         "id",
@@ -48,6 +51,7 @@ class RoutingDecision:
         "probabilities",
         "probability",
         "question",
+        "relaxed",
         "scores",
         "spec",
     )
@@ -67,6 +71,8 @@ class RoutingDecision:
         scores: Sequence[float] | None,
         notes: Sequence[str] = (),
         memo: Any = None,
+        asked: Request | None = None,
+        relaxed: tuple[Relaxed, ...] = (),
     ) -> None:
         self.id = decision_id
         self.at = at
@@ -81,6 +87,8 @@ class RoutingDecision:
         self.scores = scores
         self.notes = notes
         self.memo = memo
+        self.asked = question.request if asked is None else asked
+        self.relaxed = relaxed
         self._fallbacks: tuple[ModelSpec, ...] | None = None
 
     @property
@@ -91,7 +99,7 @@ class RoutingDecision:
     @property
     def request(self) -> Request:
         """What was asked."""
-        return self.question.request
+        return self.asked
 
     @property
     def registry_version(self) -> str:
@@ -191,6 +199,7 @@ class RoutingDecision:
                 f"{len(self.eligible)} of {total} models can serve"
             ),
         ]
+        lines += [f"  relaxed     {each}, or nobody could serve" for each in self.relaxed]
         lines += [f"  candidate   {line}" for line in self._candidates()]
         lines += [f"  behind      {spec.key} (not well, tried last)" for tier in self.behind for spec in tier]
         lines += [f"  excluded    {key}: {why.check}: {why.reason}" for key, why in left_out.items()]
@@ -211,6 +220,8 @@ class RoutingDecision:
             rows.append((spec.key, why, probability, score))
         rows += [(key, f"{each.check}: {each.reason}", None, None) for key, each in self.excluded.items()]
         note = f"decision {self.id}, policy {self.policy}, registry {self.registry_version}"
+        if self.relaxed:
+            note += f"; relaxed: {', '.join(map(str, self.relaxed))}"
         return table(f"{self.model} serves", ("model", "why", "probability", "score"), rows, note)
 
     def _candidates(self) -> list[str]:

@@ -19,11 +19,17 @@
     ├── CostLimitError            E4204  no money was left for an attempt
     ├── EmptyAnswerError          E4205  the provider said 200 and delivered nothing of use
     ├── TruncatedStreamError      E4206  a stream ended without a finish reason
+    ├── LimitReachedError         E4207  no model has room at its rate (retry_after, models)
+    │   └── BudgetExceededError   E4208  the budget has no room for the request
+    ├── ReportedError             E4209  the provider said 200 and then reported an error (body)
     ├── StreamInterruptedError    E4203  a stream broke after it had delivered something (partial)
     ├── StoreError                E4301  state could not be read or written
     ├── UnknownDecisionError      E4302  feedback for a decision nobody made; also a LookupError
     ├── InvalidFeedbackError      E4303  a score outside 0 to 1, or given twice; also a ValueError
+    ├── NoSupportError            E4304  a log cannot say how a policy would have done (policy, reason)
+    ├── InvalidTraceError         E4305  a trace to replay cannot be read (path, line); also a ValueError
     ├── MissingDependencyError    E4401  an optional package is not installed; also an ImportError
+    ├── ModelLoadError            E4403  a client or local model could not be built (model)
     └── MissingCredentialError    E4402  an environment variable that a model's key refers to is not set
 
 Exceptions of providers are re-raised as they came or sit inside `AllModelsFailedError`.
@@ -138,8 +144,7 @@ class UnknownVersionError(PointsmanError, LookupError):
     code = "E4007"
 
     def __init__(self, version: str, known: Iterable[str]) -> None:
-        newest = list(known)[-5:]
-        super().__init__(f"version {version!r} is not kept", hint=f"the newest are {', '.join(newest)}")
+        super().__init__(f"version {version!r} is not kept", hint=f"the newest are {', '.join(list(known)[-5:])}")
         self.version = version
 
 
@@ -201,7 +206,7 @@ class AllModelsFailedError(PointsmanError, ExceptionGroup[Exception]):
     Attributes:
         models: the key of the model behind each cause, same order as `.exceptions`.
         decision_id: the decision whose plan this was.
-        stopped_by: why no further model was tried: `plan`, `deadline`, `cost`, `attempts` or `fault`.
+        stopped_by: why no further model was tried: `plan`, `deadline`, `cost`, `budget`, `attempts` or `fault`.
         retry_after: seconds after which the earliest model may be asked again, if one said so.
     """
 
@@ -231,19 +236,12 @@ class AllModelsFailedError(PointsmanError, ExceptionGroup[Exception]):
 
     def derive(self, excs: Sequence[Exception], /) -> AllModelsFailedError:  # type: ignore[override]
         """Make a group of some of the causes, as `split` and `except*` ask for."""
-        return AllModelsFailedError(
-            self.message,
-            excs,
-            models=self.models,
-            decision_id=self.decision_id,
-            stopped_by=self.stopped_by,
-            retry_after=self.retry_after,
-        )
+        kept = {name: getattr(self, name) for name in ("models", "decision_id", "stopped_by", "retry_after")}
+        return AllModelsFailedError(self.message, excs, **kept)
 
     def __str__(self) -> str:
-        causes = "; ".join(
-            f"{model}: {type(cause).__name__}" for model, cause in zip(self.models, self.exceptions, strict=False)
-        )
+        pairs = zip(self.models, self.exceptions, strict=False)
+        causes = "; ".join(f"{model}: {type(cause).__name__}" for model, cause in pairs)
         return f"{self.message} ({causes})" if causes else self.message
 
 
@@ -272,6 +270,32 @@ class TruncatedStreamError(PointsmanError):
 
     code = "E4206"
     retryable = True
+
+
+class LimitReachedError(PointsmanError):
+    """No model has room at its rate before the deadline: `models`, and seconds until one has, `retry_after`."""
+
+    code = "E4207"
+    retryable = True
+
+    def __init__(self, message: str, *, retry_after: float | None, models: Sequence[str] = ()) -> None:
+        super().__init__(message, hint="ask again then" if retry_after is not None else "ask for less, or allow more")
+        self.retry_after = retry_after
+        self.models = tuple(models)
+
+
+class BudgetExceededError(LimitReachedError):
+    """A tenant, or all of them, may use up no more in this period; nothing was called."""
+
+    code = "E4208"
+
+
+class ReportedError(PointsmanError):
+    """The provider said 200 and then reported an error, in a stream or in an answer's place; `body` is what it sent."""
+
+    code = "E4209"
+    retryable = True
+    body: Any = None
 
 
 class StreamInterruptedError(PointsmanError):
@@ -312,9 +336,7 @@ class UnknownDecisionError(PointsmanError, LookupError):
     code = "E4302"
 
     def __init__(self, decision_id: str) -> None:
-        super().__init__(
-            f"no decision {decision_id!r} is known here", hint="was it made with another store, or has it aged out?"
-        )
+        super().__init__(f"no decision {decision_id!r} is known here", hint="made with another store, or aged out?")
         self.decision_id = decision_id
 
 
@@ -322,6 +344,38 @@ class InvalidFeedbackError(PointsmanError, ValueError):
     """A score that is not a number in 0 to 1, or a second score for the same decision."""
 
     code = "E4303"
+
+
+class NoSupportError(PointsmanError):
+    """A log cannot say how a policy would have done: too little of what the policy would do is in it.
+
+    Attributes:
+        policy: its name.
+        reason: `few_rows`, `no_support`, `few_effective_rows` or `no_models`.
+        figures: the numbers that it was refused for.
+    """
+
+    code = "E4304"
+
+    def __init__(
+        self, message: str, *, policy: str, reason: str, figures: Mapping[str, float], hint: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.policy = policy
+        self.reason = reason
+        self.figures = dict(figures)
+
+
+class InvalidTraceError(PointsmanError, ValueError):
+    """A trace to replay policies on cannot be read; `path` and `line` say where."""
+
+    code = "E4305"
+
+    def __init__(self, message: str, *, path: str, line: int | None = None, hint: str | None = None) -> None:
+        where = path if line is None else f"{path}:{line}"
+        super().__init__(f"{where}: {message}", hint=hint)
+        self.path = path
+        self.line = line
 
 
 class MissingDependencyError(PointsmanError, ImportError):
@@ -333,6 +387,17 @@ class MissingDependencyError(PointsmanError, ImportError):
         install = f"pip install 'pointsman[{extra}]'" if extra else f"pip install {package}"
         super().__init__(f"the package {package!r} is needed for this", hint=install)
         self.package = package
+
+
+class ModelLoadError(PointsmanError):
+    """A client or a local model could not be built, or memory has no room for it now; the cause is chained."""
+
+    code = "E4403"
+
+    def __init__(self, model: str, reason: str, *, retryable: bool = True) -> None:
+        super().__init__(f"{model}: {reason}")
+        self.model = model
+        self.retryable = retryable  # type: ignore[misc]
 
 
 class MissingCredentialError(PointsmanError):

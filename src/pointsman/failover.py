@@ -6,36 +6,59 @@ happened. Everything that is decided along the way is decided here, once, for al
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import replace
 from random import Random
 
-from pointsman.calls import CallLedger, RetryBudget, backoff
+from pointsman.admission import Admission
+from pointsman.blame import Blame, Failure, Pardons
+from pointsman.calls import CallLedger, RetryBudget
 from pointsman.catalog.parameters import Dialect
 from pointsman.catalog.spec import ModelSpec
 from pointsman.decision import RoutingDecision
 from pointsman.errors import (
-    AllModelsFailedError,
     CostLimitError,
-    DeadlineExceededError,
     StreamInterruptedError,
 )
 from pointsman.faults import Fault, FaultKind, classify
 from pointsman.health import Health
+from pointsman.limits.limiter import Limits
+from pointsman.limits.reservation import UNLIMITED, Reservation
+from pointsman.listeners import Audience
+from pointsman.pace import Pace
+from pointsman.pauses import Pauses
+from pointsman.probes import until_probed
 from pointsman.sizing import cost_bound
 from pointsman.steps import Attempt, AttemptRecord, Call, CallRecord, Observer, Raised, Result, Returned, Step, Wait
 from pointsman.types import Clock, Outcome
+
+# A model that hung is asked again after ten times what that took, so that finding out costs a tenth of the time at most.
+_PAUSE_PER_HANG = 10.0
+_SHORTEST_HANG, _LONGEST_HANG = 5.0, 300.0
 
 
 class Failover:
     """Plans calls. Holds what all calls share; each call is one run of `steps`."""
 
-    def __init__(self, health: Health, observer: Observer, clock: Clock, rng: Random) -> None:
+    def __init__(
+        self,
+        health: Health,
+        observer: Observer,
+        clock: Clock,
+        rng: Random,
+        audience: Audience | None = None,
+        limits: Limits | None = None,
+    ) -> None:
         self._health = health
+        self._audience = audience or Audience()
         self._observer = observer
         self._clock = clock
         self._rng = rng
+        self._limits = limits or Limits(clock)
         self.retry_budget = RetryBudget()
+        self.pace = Pace()
+        self.pardons = Pardons()
 
     def steps(
         self, decision: RoutingDecision, ledger: CallLedger, dialect: Dialect = "provider"
@@ -48,21 +71,30 @@ class Failover:
             Exception: the provider's own, when it says that the request is bad and no other model would help.
         """
         self.retry_budget.deposit()
-        return (yield from _Run(self, decision, ledger, dialect).steps())
+        run = _Run(self, decision, ledger, dialect)
+        if not self._audience.call_began and not self._audience.call_ended:
+            return (yield from run.steps())
+        return (yield from self._watched(run))
+
+    def _watched(self, run: _Run) -> Generator[Step, Result, CallRecord]:
+        """The steps of a run, whose beginning and end are told."""
+        started = self._clock.monotonic()
+        self._audience.tell("call_began", run.record.decision)
+        failure: BaseException | None = None
+        try:
+            return (yield from run.steps())
+        except BaseException as error:
+            failure = error
+            raise
+        finally:
+            self._audience.tell("call_ended", run.record, failure, self._clock.monotonic() - started)
 
     # What a run needs of what calls share.
     health = property(lambda self: self._health)
     observer = property(lambda self: self._observer)
     clock = property(lambda self: self._clock)
     rng = property(lambda self: self._rng)
-
-
-@dataclass(slots=True)
-class _Failure:
-    spec: ModelSpec
-    fault: Fault
-    error: Exception
-    charged: bool = False
+    limits = property(lambda self: self._limits)
 
 
 class _Run:
@@ -74,13 +106,25 @@ class _Run:
         self._ledger = ledger
         self._dialect: Dialect = dialect
         self._record = CallRecord(decision)
-        self._failures: list[_Failure] = []
+        self._blame = Blame(shared.health, shared.pardons)
+        self._failures = self._blame.failures
         self._tries: dict[str, int] = {}
         self._unknown = 0
         self._stopped_by = "plan"
+        self._postponed: set[str] = set()
+        self._admission = Admission(shared.limits, decision)
+        self._reservation = UNLIMITED
+        self._pauses = Pauses(ledger, shared.clock, shared.rng)
+
+    @property
+    def record(self) -> CallRecord:
+        """What has become of the call so far."""
+        return self._record
 
     def steps(self) -> Generator[Step, Result, CallRecord]:
         for spec, last in self._candidates():
+            if spec.key in self._postponed and self._shared.health.throttled_for(spec) == 0:
+                yield from until_probed(spec, self._shared.health, self._ledger)
             if not self._may_call(spec):
                 if self._stopped_by != "plan":
                     break
@@ -90,23 +134,36 @@ class _Run:
             if self._stopped_by != "plan":
                 break
         else:
-            if (yield from self._retries()):
-                return self._record
-        self._settle(blame=True)
-        raise self._gave_up()
+            soon = self._ledger.settings.longest_backoff
+            for more in (self._when_free(soon), self._retries(), self._when_free(math.inf)):
+                if self._stopped_by == "plan" and (yield from more):
+                    return self._record
+        self._blame.settle(answered=False)
+        raise self._blame.error(
+            self._decision,
+            self._admission.error(),
+            asked=self._ledger.attempts,
+            tried=len(self._tries),
+            stopped_by=self._stopped_by,
+        )
 
     # -- whom to call
 
     def _candidates(self) -> Iterator[tuple[ModelSpec, bool]]:
         """The plan, models whose one probe is taken postponed to its end; each with whether it is the last."""
         postponed: list[ModelSpec] = []
+        plan: Iterable[ModelSpec] = self._plan()
         left = len(self._decision.arms) + sum(map(len, self._decision.behind))
-        for spec in self._plan():
+        if self._ledger.settings.retry_scope != "any":
+            plan = [spec for spec in plan if self._in_scope(spec)]
+            left = len(plan)
+        for spec in plan:
             left -= 1
             if self._shared.health.admit(spec):
                 yield spec, left == 0 and not postponed
             else:
                 postponed.append(spec)
+                self._postponed.add(spec.key)
         for at, spec in enumerate(postponed, start=1):
             yield spec, at == len(postponed)
 
@@ -114,6 +171,11 @@ class _Run:
         # Fallbacks are worked out only when the first choice has failed.
         yield self._decision.spec
         yield from self._decision.fallback_specs
+
+    def _in_scope(self, spec: ModelSpec) -> bool:
+        """Whether this model may be asked after the first choice has failed."""
+        first, scope = self._decision.spec, self._ledger.settings.retry_scope
+        return spec.arm == first.arm if scope == "model" else spec.provider == first.provider
 
     def _may_call(self, spec: ModelSpec) -> bool:
         """Whether the attempt is possible and worth it; what is impossible for good stops the call."""
@@ -152,22 +214,33 @@ class _Run:
             return True
         limit = self._ledger.settings.max_cost
         error = CostLimitError(f"{spec.key} could cost more than what is left of ${limit:.6f}")
-        self._failures.append(_Failure(spec, Fault(FaultKind.LOCAL), error, charged=True))
+        self._failures.append(Failure(spec, Fault(FaultKind.LOCAL), error, charged=True))
         return False
 
     # -- calling
 
     def _attempt(self, spec: ModelSpec, *, others_left: bool) -> Generator[Step, Result, bool]:
-        """Make one attempt; True if it delivered."""
+        """Make one attempt; True if it delivered. A model without room is passed over at no charge to anybody."""
         shared, ledger = self._shared, self._ledger
+        reservation: Reservation | None = UNLIMITED
+        if shared.limits.apply_to(spec):
+            reservation = yield from self._admission.take(spec)
+        if reservation is None:
+            shared.health.released(spec)
+            if self._admission.spent:
+                self._stopped_by = "budget"
+            return False
+        self._reservation = reservation
         ledger.attempts += 1
         self._tries[spec.key] = self._tries.get(spec.key, 0) + 1
-        timeout = ledger.timeout(others_left=others_left)
-        attempt = Attempt(self._decision, spec, ledger.attempts, timeout, self._dialect)
+        slowest = shared.pace.slowest(spec.key, streamed=ledger.streamed)
+        timeout = ledger.timeout(others_left=others_left, slowest=slowest)
+        attempt = Attempt(self._decision, spec, ledger.attempts, timeout, self._dialect, ledger.idle_timeout)
         shared.observer.began(attempt)
         try:
             result = yield Call(attempt)
         except BaseException:
+            shared.limits.refund(reservation, None)
             shared.health.released(spec)
             shared.observer.abandoned(attempt)
             raise
@@ -190,16 +263,25 @@ class _Run:
             finish_reason=reading.finish_reason,
             cached=reading.cached,
         )
-        self._settle(blame=False)
+        self._shared.limits.settle(self._reservation, attempt.spec, outcome)
+        self._shared.limits.learn(attempt.spec, result.value if result.headers is None else result.headers)
+        self._blame.settle(answered=True)
         if not reading.cached:
             self._shared.health.succeeded(attempt.spec, result.seconds)
+            took = result.seconds if result.ttft is None else result.ttft
+            self._shared.pardons.served(attempt.model)
+            self._shared.pace.took(attempt.model, took, streamed=self._ledger.streamed)
         else:
             self._shared.health.released(attempt.spec)
         self._keep(attempt, outcome, None)
         self._record.value = result.value
+        self._shared.observer.answered(self._record.attempts[-1], result.value, reading)
 
     def _failed(self, attempt: Attempt, result: Raised) -> None:
         fault = classify(result.error, now=self._shared.clock.time())
+        kind = fault.kind if result.partial is None else FaultKind.STREAM_BROKEN
+        self._shared.limits.refund(self._reservation, kind)
+        self._shared.limits.learn(attempt.spec, result.error)
         if fault.kind is FaultKind.CONTROL_FLOW:
             self._shared.health.released(attempt.spec)
             self._shared.observer.abandoned(attempt)
@@ -207,15 +289,17 @@ class _Run:
         if result.partial is not None:
             fault = Fault(FaultKind.STREAM_BROKEN, fault.status, fault.code)
         self._keep(attempt, Outcome(seconds=result.seconds, error=result.error), fault)
-        failure = _Failure(attempt.spec, fault, result.error)
+        failure = Failure(attempt.spec, fault, result.error)
         self._failures.append(failure)
         if fault.rule.charges != "model":
-            self._charge(failure)
+            self._blame.charge(failure)
         elif fault.kind is FaultKind.TIMEOUT and not self._was_generous(attempt):
             failure.charged = True
             self._shared.health.released(attempt.spec)
+        elif fault.kind is FaultKind.TIMEOUT and not self._shared.health.served_recently(attempt.model, result.seconds):
+            failure.fault = self._hang(fault, result.seconds)
         if result.partial is not None:
-            self._settle(blame=False)
+            self._blame.settle(answered=True)
             raise StreamInterruptedError(
                 f"{attempt.spec.key}: the stream broke after {result.chunks} chunks",
                 partial=result.partial,
@@ -224,7 +308,7 @@ class _Run:
                 decision_id=self._decision.id,
             ) from result.error
         if not self._may_fail_over(fault):
-            self._settle(blame=False)
+            self._blame.settle(answered=True)
             if fault.kind in (FaultKind.BAD_REQUEST, FaultKind.CONTENT_POLICY, FaultKind.LOCAL):
                 raise result.error
             self._stopped_by = "fault"
@@ -242,21 +326,24 @@ class _Run:
         usual = self._shared.health.report(attempt.spec).mean_seconds
         return attempt.timeout is None or usual is None or attempt.timeout >= 3 * usual
 
+    def _hang(self, fault: Fault, seconds: float) -> Fault:
+        """A timeout during which the model answered nobody: it hangs, and one such finding is enough."""
+        pause = min(max(_PAUSE_PER_HANG * seconds, _SHORTEST_HANG), _LONGEST_HANG)
+        return replace(fault, cooldown=pause * (1 + self._shared.rng.random() / 4))
+
     def _retries(self) -> Generator[Step, Result, bool]:
         """Ask models again whose fault allows it, soonest first; only after every other model was asked."""
-        shared, settings = self._shared, self._ledger.settings
-        for number in range(1, settings.retries + 1):
-            again = {failure.spec.key: failure for failure in self._failures if failure.fault.rule.retry_same != "no"}
-            waits = sorted(
-                ((self._wait_before(failure.fault, number), key) for key, failure in again.items()),
-            )
-            for wait, key in waits:
-                spec = again[key].spec
-                if self._tries.get(key, 0) > number or not self._waits_within(wait):
+        for number in range(1, self._pauses.most + 1):
+            waits = self._pauses_of_round(number)
+            if not waits:
+                return False
+            for wait, _, spec in waits:
+                if not self._waits_within(wait):
                     continue
-                if not shared.retry_budget.withdraw():
+                if not self._shared.retry_budget.withdraw():
                     return False
                 yield Wait(wait)
+                self._pauses.passed(wait)
                 if self._ledger.expired or self._ledger.exhausted:
                     self._stopped_by = "deadline" if self._ledger.expired else "attempts"
                     return False
@@ -266,9 +353,25 @@ class _Run:
                     return False
         return False
 
-    def _wait_before(self, fault: Fault, number: int) -> float:
-        drawn = backoff(self._ledger.settings, number, self._shared.rng)
-        return drawn if fault.retry_after is None else max(fault.retry_after, drawn)
+    def _when_free(self, longest: float) -> Generator[Step, Result, bool]:
+        """Ask models that were at their limit as soon as they have room, earliest first."""
+        while (spec := (yield from self._admission.wait(self._ledger, self._shared.rng, longest))) is not None:
+            if self._may_call(spec) and (yield from self._attempt(spec, others_left=False)):
+                return True
+            if self._stopped_by != "plan":
+                return False
+        return False
+
+    def _pauses_of_round(self, number: int) -> list[tuple[float, str, ModelSpec]]:
+        """Who may be asked for the (number + 1)th time, and after how many seconds; soonest first."""
+        again = {failure.spec.key: failure for failure in self._failures if failure.fault.rule.retry_same != "no"}
+        waits = []
+        for key, failure in again.items():
+            if self._tries.get(key, 0) == number:
+                wait = self._pauses.before(failure.spec, failure.fault, failure.error, number)
+                if wait is not None and self._waits_within(wait):
+                    waits.append((wait, key, failure.spec))
+        return sorted(waits, key=lambda each: each[:2])
 
     def _waits_within(self, seconds: float) -> bool:
         remaining = self._ledger.remaining
@@ -280,49 +383,3 @@ class _Run:
         record = AttemptRecord(attempt, outcome, fault)
         self._record.attempts.append(record)
         self._shared.observer.ended(record)
-
-    def _charge(self, failure: _Failure) -> None:
-        if not failure.charged:
-            failure.charged = True
-            self._shared.health.failed(failure.spec, failure.fault)
-
-    def _settle(self, *, blame: bool) -> None:
-        """Charge the models that failed, unless the request itself is to blame.
-
-        A request that fails on two models charges neither, if one of them served another request recently: it is the
-        request that is poison, not the models. Failing to connect is never a request's fault.
-        """
-        open_failures = [failure for failure in self._failures if not failure.charged]
-        suspects = [failure for failure in open_failures if failure.fault.kind is not FaultKind.UNREACHABLE]
-        keys = {failure.spec.key for failure in suspects}
-        poison = blame and len(keys) > 1 and any(self._shared.health.served_recently(key) for key in keys)
-        for failure in open_failures:
-            if poison and failure in suspects:
-                failure.charged = True
-                self._shared.health.released(failure.spec)
-            else:
-                self._charge(failure)
-
-    def _gave_up(self) -> AllModelsFailedError:
-        failures: Sequence[_Failure] = self._failures
-        if not failures:
-            error = DeadlineExceededError("no time was left for an attempt")
-            failures = [_Failure(self._decision.spec, Fault(FaultKind.LOCAL), error)]
-        waits = [
-            wait
-            for failure in failures
-            if failure.fault.rule.charges in ("throttle", "model") and (wait := self._wait_of(failure)) > 0
-        ]
-        asked = self._ledger.attempts
-        return AllModelsFailedError(
-            f"no model could answer: {asked} attempt{'s' if asked != 1 else ''} on {len(self._tries)} of "
-            f"{len(self._decision.eligible)} eligible models, stopped by {self._stopped_by}",
-            [failure.error for failure in failures],
-            models=[failure.spec.key for failure in failures],
-            decision_id=self._decision.id,
-            stopped_by=self._stopped_by,
-            retry_after=min(waits, default=None),
-        )
-
-    def _wait_of(self, failure: _Failure) -> float:
-        return float(self._shared.health.available_in(failure.spec))

@@ -58,6 +58,13 @@ _MATHEMATICS = frozenset(
     b"prove equation integer integers triangle probability solve calculate sum product number numbers function matrix "
     b"angle polynomial real positive frac sqrt theorem derivative integral percent total per each times".split()
 )
+_TELLING = _QUESTION | _INSTRUCTION | _CODING | _MATHEMATICS
+
+
+class KeptFeatures(tuple[float, ...]):
+    """Features as `features_of` gave them once, such as a ledger keeps them; as a request's `features` they are taken as they are."""
+
+    __slots__ = ()
 
 
 def features_of(request: Request) -> list[float]:
@@ -67,6 +74,8 @@ def features_of(request: Request) -> list[float]:
     17
     """
     if request.features is not None:
+        if isinstance(request.features, KeptFeatures):
+            return list(request.features)
         return [1.0, *(0.0,) * SURFACE, *embedded(request.features)]
     return [1.0, *surface(prompt_text(request))]
 
@@ -91,7 +100,7 @@ def surface(text: str) -> list[float]:
     letters = kinds.count(_WORD) + kinds.count(_UPPER)
     lines = kinds.count(_LINE)
     asks = instructs = codes = reckons = 0
-    for word in words:
+    for word in filter(_TELLING.__contains__, words):
         asks += word in _QUESTION
         instructs += word in _INSTRUCTION
         codes += word in _CODING

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from pointsman.errors import EmptyAnswerError, TruncatedStreamError
-from pointsman.readings import Reader, Reading
-from pointsman.steps import Raised, Returned
+from pointsman.readings import Reader, Reading, reported
+from pointsman.steps import Attempt, Raised, Returned
 from pointsman.types import Clock
 
 
@@ -17,6 +17,7 @@ class Gate:
         "_chunks",
         "_clock",
         "_finish",
+        "_first",
         "_held",
         "_open",
         "_read",
@@ -39,10 +40,19 @@ class Gate:
         self._why = False
         self._ttft: float | None = None
         self._usage = Reading()
+        self._first: Any = None
 
     def feed(self, chunk: Any) -> list[Any]:
-        """Take a chunk in; the answer is what may be passed on now."""
+        """Take a chunk in; the answer is what may be passed on now.
+
+        Raises:
+            ReportedError: E4209, if the chunk is an error event.
+        """
+        if self._first is None:
+            self._first = chunk
         reading = self._read(chunk)
+        if reading.error is not None:
+            raise reported(reading.error)
         self._tool_call |= reading.tool_call
         self._why |= reading.says_why_it_ends
         self._finish = reading.finish_reason or self._finish
@@ -55,6 +65,21 @@ class Gate:
         if reading.content or reading.tool_call or not reading.judged:
             return self._release()
         return []
+
+    def patience(self, attempt: Attempt) -> float | None:
+        """Seconds the next chunk may take; until the first content they are counted from the start.
+
+        Raises:
+            TimeoutError: if the time for the first content is over, however many empty chunks came.
+        """
+        if self._open:
+            return attempt.idle_timeout
+        if attempt.timeout is None:
+            return None
+        left = attempt.timeout - self._seconds()
+        if left <= 0:
+            raise TimeoutError(f"{attempt.model} sent no content within {attempt.timeout:.3g} s")
+        return left
 
     def finish(self) -> list[Any]:
         """The source has ended by itself; the answer is what was held back.
@@ -80,7 +105,7 @@ class Gate:
             cost=self._usage.cost,
             cached=self._usage.cached,
         )
-        return Returned(None, usage, self._seconds(), self._ttft)
+        return Returned(None, usage, self._seconds(), self._ttft, self._first)
 
     def broke(self, error: Exception) -> Raised | Returned:
         """The attempt failed; what the caller already has is in the result. After the finish reason it is complete."""

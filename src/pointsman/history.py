@@ -87,7 +87,7 @@ class History:
             if version and name.startswith(version):
                 snapshot = self._snapshots[name]
                 return [(spec, snapshot.origins[spec.key]) for _, spec in snapshot.numbered()]
-        stored = _from_store(self._store, version) if self._store is not None and version else None
+        stored = models_at(self._store, version) if self._store is not None and version else None
         if stored is None:
             raise UnknownVersionError(version, (each.version for each in self._versions))
         return stored
@@ -121,7 +121,8 @@ def remember_newest(snapshots: OrderedDict[str, Snapshot], version: str, snapsho
         snapshots.popitem(last=False)
 
 
-def _from_store(store: Store, version: str) -> list[tuple[ModelSpec, str]] | None:
+def models_at(store: Store, version: str = "") -> list[tuple[ModelSpec, str]] | None:
+    """The models of a version that a store keeps, each with its origin; None if it keeps none. The newest unless named."""
     rows = dict(store.items(VERSIONS))
     named = [key for key, row in rows.items() if row["version"].startswith(version)]
     if not named:

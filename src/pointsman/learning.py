@@ -9,28 +9,34 @@ import os
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pointsman.catalog.prices import call_cost
 from pointsman.catalog.spec import ModelSpec
 from pointsman.chooser import Chooser
 from pointsman.decision import RoutingDecision
 from pointsman.errors import InvalidFeedbackError, StoreError, UnknownDecisionError
-from pointsman.faults import Fault
+from pointsman.faults import FaultKind
+from pointsman.forks import renew_after_fork
+from pointsman.health import HealthState
+from pointsman.judges import Judging
 from pointsman.ledger import Ledger
+from pointsman.listeners import Audience
 from pointsman.policies.base import LearningPolicy, Lesson
+from pointsman.readings import Reading
+from pointsman.rewards import Reward, cost_of
+from pointsman.sizing import is_counted_exactly
 from pointsman.snapshot import Arms
 from pointsman.steps import Attempt, AttemptRecord
 from pointsman.stores.base import Store, Write
+from pointsman.stores.write_behind import WriteBehind
 from pointsman.types import Clock, Outcome
+from pointsman.versions import PolicyVersions
 
 _log = logging.getLogger("pointsman")
 
 _OPEN_DECISIONS = 10_000
-# Seconds between two exchanges of what was learnt with the other processes on a store.
-_EXCHANGE_EVERY = 1.0
 
 
 @dataclass(slots=True)
@@ -56,24 +62,41 @@ class Learning:
 
     Attributes:
         failed_writes: how many writes the store has refused.
+        judging: who looks at answers, if anybody does.
+        ensure_exchange: makes sure that somebody calls `exchange` about each second.
     """
 
-    def __init__(self, chooser: Chooser, store: Store, ledger: Ledger, clock: Clock) -> None:
+    def __init__(
+        self, chooser: Chooser, store: Store, ledger: Ledger, clock: Clock, audience: Audience | None = None
+    ) -> None:
         self._chooser = chooser
+        self._audience = audience or Audience()
         self._clock = clock
         self._store = store
         self._ledger = ledger
         self._policy = chooser.choice.policy
         self._space = f"learnt.{chooser.choice.name}"
-        self._replica = os.urandom(6).hex()
-        self._lock = threading.Lock()
         self._open: OrderedDict[str, _Open] = OrderedDict()
-        self._changed: set[str] = set()
-        self._next_exchange = 0.0
         self.failed_writes = 0
+        self.judging: Judging | None = None
+        self.ensure_exchange: Callable[[], None] = _nobody_exchanges
+        self._begin_replica()
         if store.shared and isinstance(self._policy, LearningPolicy):
-            self._merge_others(self._policy)
+            learner = self._policy
+            if store.remote:
+                self._try(lambda: self._merge_others(learner))
+            else:
+                self._merge_others(learner)
             atexit.register(_flush_at_exit, weakref.ref(self))
+            renew_after_fork(self)
+
+    def _begin_replica(self) -> None:
+        self._replica = os.urandom(6).hex()
+        self._versions = PolicyVersions(self._store, self._chooser.choice.name, self._space, self._replica)
+        self._lock = threading.Lock()
+        self._changed: set[str] = set()
+        self._lessons = 0
+        self._mark = 0.0
 
     # -- attempts (the observer of failover)
 
@@ -84,48 +107,84 @@ class Learning:
             self._open[decision.id] = kept
             if len(self._open) > _OPEN_DECISIONS:
                 self._open.popitem(last=False)
-        self._try(lambda: self._ledger.decided(decision))
+        self.ensure_exchange()
+        self._try(lambda: self._ledger.decided(decision, self._versions.current))
 
     def began(self, attempt: Attempt) -> None:
         """An attempt starts: a pull whose outcome is not known yet."""
-        self._chooser.begin(attempt.spec)
+        self._chooser.pulls.begin(attempt.decision.id, attempt.spec.arm)
+        if self._audience.attempt_began:
+            self._audience.tell("attempt_began", attempt)
 
     def abandoned(self, attempt: Attempt) -> None:
         """It was cancelled; it teaches nothing."""
-        self._chooser.end(attempt.spec)
+        self._chooser.pulls.end(attempt.spec.arm)
+        if self._audience.attempt_abandoned:
+            self._audience.tell("attempt_abandoned", attempt)
+
+    def health_changed(self, model: str, old: HealthState, new: HealthState) -> None:
+        """A model fell ill or recovered: other processes, and people who look back, read of it in the ledger."""
+        if self._store.shared and (old, new) != ("unknown", "healthy"):
+            self._try(lambda: self._ledger.health_changed(model, old, new))
 
     def ended(self, record: AttemptRecord) -> None:
         """It came to an end."""
-        self._chooser.end(record.attempt.spec)
+        self._chooser.pulls.end(record.attempt.spec.arm)
         self.take_in(record)
+
+    def answered(self, record: AttemptRecord, value: Any, reading: Reading) -> None:
+        """It delivered this; judges and checks look at it, beside the calls."""
+        if self.judging is not None:
+            self.judging.answered(record, value, reading)
 
     def take_in(self, record: AttemptRecord) -> None:
         """Learn from an attempt and write it down."""
         attempt, outcome, fault = record
         decision, spec = attempt.decision, attempt.spec
         cost = cost_of(spec, outcome)
+        if fault is None:
+            reward: Reward | None = Reward.of_success(seconds=outcome.seconds, cost=cost)
+        else:
+            reward = None if fault.rule.reward is None else Reward(fault.rule.reward)
         known = self._open.get(decision.id)
+        self._chooser.pulls.settle(decision.id)
         if outcome.ok:
             if known is not None:
                 known.answered = spec
             self._chooser.keep_session(decision.request, spec)
+        self._measure(record)
         if not outcome.cached:
-            lesson = self._lesson(decision, spec, outcome, fault, cost)
+            lesson = self._lesson(decision, spec, outcome, reward, cost)
             if known is not None and known.scored and spec.key == decision.model:
                 lesson = replace(lesson, counted=True)
             self._teach(lesson, decision.request.model)
-        self._try(lambda: self._ledger.attempted(record, cost))
+        parts = None if reward is None or outcome.cached else reward.parts()
+        self._try(lambda: self._ledger.attempted(record, cost, parts))
+        if self._audience.attempt_ended:
+            self._audience.tell("attempt_ended", record, cost)
+
+    def _measure(self, record: AttemptRecord) -> None:
+        """Learn what a token and a window are to this model, from its usage and from its overflows."""
+        attempt, outcome, fault = record
+        spec, size, windows = attempt.spec, attempt.decision.question.size, self._chooser.windows
+        if fault is not None:
+            if fault.kind is FaultKind.CONTEXT_OVERFLOW and outcome.error is not None:
+                windows.overflowed(spec, size, outcome.error, self._clock.monotonic())
+        elif not outcome.cached:
+            if windows:
+                windows.served(spec, size)
+            if size.counted is not None and outcome.input_tokens is not None and not is_counted_exactly(spec):
+                self._chooser.calibration.learn(spec, size, outcome.input_tokens)
 
     def _lesson(
-        self, decision: RoutingDecision, spec: ModelSpec, outcome: Outcome, fault: Fault | None, cost: float | None
+        self, decision: RoutingDecision, spec: ModelSpec, outcome: Outcome, reward: Reward | None, cost: float | None
     ) -> Lesson:
-        success = scalar_reward(seconds=outcome.seconds, cost=cost)
         return Lesson(
             arm=spec.arm,
             key=spec.key,
             decision_id=decision.id,
             ok=outcome.ok,
-            reward=success if fault is None else fault.rule.reward,
+            reward=None if reward is None else reward.value,
             quality=outcome.score,
             cost=cost,
             input_tokens=outcome.input_tokens,
@@ -138,8 +197,23 @@ class Learning:
 
     # -- scores
 
-    def feedback(self, decision_id: str, score: float, source: str | None) -> None:
-        """Take in a score; see `Router.feedback`. It judges the model that answered, be it a fallback."""
+    def feedback(
+        self,
+        decision_id: str,
+        score: float,
+        source: str | None,
+        parts: Mapping[str, float] | None = None,
+        weight: float = 1.0,
+    ) -> None:
+        """Take in a score; see `Router.feedback`. It judges the model that answered, be it a fallback.
+
+        Args:
+            decision_id: what it is about.
+            score: from 0 to 1.
+            source: who gave it; `checks` and `judge` give way to everybody else.
+            parts: what the score was made of, for the ledger.
+            weight: how much it counts against a score of a person.
+        """
         if not _is_score(score):
             raise InvalidFeedbackError(f"the score is {score!r}; expected a number from 0 to 1")
         known_here = self._open.get(decision_id)
@@ -162,7 +236,7 @@ class Learning:
                 known = self._chooser.registry.find_model(key)
                 arm = key if known is None else known.arm
                 facts = {**row, "arm": arm, "model": key, "probability": row["probabilities"].get(key, 0.0)}
-        self._ledger.scored(decision_id, float(score), source)
+        revised = self._ledger.scored(decision_id, float(score), source, parts, weight)
         if known_here is not None:
             known_here.scored = True
         lesson = Lesson(
@@ -173,9 +247,13 @@ class Learning:
             quality=float(score),
             probability=facts["probability"],
             memo=facts.get("memo"),
-            counted=counted,
+            counted=counted or revised is not None,
+            weight=weight,
+            revised=revised,
         )
         self._teach(lesson, pool)
+        if self._audience.feedback:
+            self._audience.tell("feedback", decision_id, float(score), lesson.key)
 
     # -- state
 
@@ -201,15 +279,41 @@ class Learning:
 
     def _teach(self, lesson: Lesson, pool: str | None) -> None:
         self._chooser.learn(lesson, pool)
-        if not self._store.shared or not isinstance(self._policy, LearningPolicy):
-            return
         policy = self._policy
+        if not isinstance(policy, LearningPolicy):
+            return
+        if not self._store.shared:
+            self._try(lambda: self._versions.taught(policy, self._clock.time()))
+            return
+        # What needs the store is done beside the calls, in `exchange`.
         self._changed.add(lesson.arm)
-        now = self._clock.monotonic()
-        if now >= self._next_exchange:
-            self._next_exchange = now + _EXCHANGE_EVERY
-            self._try(lambda: self._write_own(policy))
-            self._try(lambda: self._merge_others(policy))
+        self._lessons += 1
+        self.ensure_exchange()
+
+    def exchange(self) -> None:
+        """Write what was learnt here, and take in what other processes have learnt; runs beside the calls."""
+        policy = self._policy
+        if not isinstance(policy, LearningPolicy):
+            return
+        self._try(lambda: self._write_own(policy))
+        lessons, self._lessons = self._lessons, 0
+        for _ in range(lessons):
+            self._try(lambda: self._versions.taught(policy, self._clock.time()))
+        self._try(lambda: self._merge_others(policy))
+
+    def write_again(self) -> None:
+        """The store has lost what it held: all that was learnt here is written once more."""
+        if isinstance(self._policy, LearningPolicy):
+            self._changed |= set(self._policy.state())
+
+    def forked(self) -> None:
+        """A child is a replica of its own; what was learnt before it was born stays its parent's."""
+        parent, policy = self._replica, self._policy
+        self._begin_replica()
+        if isinstance(policy, LearningPolicy):
+            inherited = policy.state()
+            policy.reset()
+            policy.merge(parent, inherited)
 
     def _write_own(self, policy: LearningPolicy) -> None:
         changed, self._changed = self._changed, set()
@@ -225,8 +329,13 @@ class Learning:
             raise
 
     def _merge_others(self, policy: LearningPolicy) -> None:
-        """Take in what other replicas, running or gone, have learnt."""
-        for key, row in self._store.items(self._space):
+        """Take in what other replicas, running or gone, have learnt; where the store can say so, only what is new."""
+        store, mark = self._store, self._mark
+        if isinstance(store, WriteBehind):
+            rows = store.changed(self._space, mark)
+        else:
+            rows = ((mark, key, row) for key, row in store.items(self._space))
+        for self._mark, key, row in rows:
             replica, _, arm = key.partition("/")
             if replica != self._replica:
                 policy.merge(replica, {arm: row})
@@ -237,6 +346,10 @@ class Learning:
         except StoreError as error:
             self.failed_writes += 1
             _log.warning("%s: the store failed and serving goes on: %s", error.code, error)
+
+
+def _nobody_exchanges() -> None:
+    """Until somebody does."""
 
 
 def _flush_at_exit(learning: weakref.ref[Learning]) -> None:
@@ -255,17 +368,3 @@ def _probability(decision: RoutingDecision, spec: ModelSpec) -> float:
 
 def _is_score(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0.0 <= value <= 1.0
-
-
-def cost_of(spec: ModelSpec, outcome: Outcome) -> float | None:
-    """USD of an attempt: as told, else from its tokens, else unknown."""
-    if outcome.cost is not None or outcome.input_tokens is None or outcome.output_tokens is None:
-        return outcome.cost
-    return call_cost(spec, outcome.input_tokens, outcome.output_tokens).total
-
-
-def scalar_reward(*, seconds: float | None, cost: float | None) -> float:
-    """A success in one number: 1, less at most 0.5 for latency and 0.3 for cost, but at least 0.1."""
-    latency_penalty = min((seconds or 0.0) / 10.0, 0.5)
-    cost_penalty = min((cost or 0.0) * 100, 0.3)
-    return max(1.0 - latency_penalty - cost_penalty, 0.1)

@@ -4,22 +4,60 @@ from __future__ import annotations
 
 import heapq
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
+from itertools import takewhile
 from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from pointsman.decision import RoutingDecision
 from pointsman.errors import InvalidFeedbackError
+from pointsman.features import features_of
 from pointsman.snapshot import Arms
 from pointsman.steps import AttemptRecord
 from pointsman.stores.base import Store, Write
+from pointsman.types import Clock, SystemClock
 
 DECISIONS, ATTEMPTS, FEEDBACK = "ledger.decisions", "ledger.attempts", "ledger.feedback"
+# Who has given a score that took another's place, so that it happens once.
+REVISIONS = "ledger.revisions"
+# Models that fell ill or recovered.
+HEALTH = "ledger.health"
+# Who knows better: everybody else is a person, or speaks for one.
+_RANKS = {"checks": 0, "judge": 1}
 _CANDIDATES_KEPT = 32
 _ATTEMPTS_LOOKED_AT = 32
 _FLUSH_AT = 64
 _WAITING_KEPT = 1_000
 _TRIM_EVERY = 256
+_BYTES_PER_TOKEN = 4
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
+
+
+class LedgerSettings(BaseModel):
+    """The `ledger:` section: how much is kept of what was decided, and how it went.
+
+    Attributes:
+        keep: how many decisions stay; the oldest go first.
+        max_age: how long they stay: seconds, or a number with s, m, h or d behind it such as `30d`; unset for ever.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    keep: int = Field(default=100_000, ge=1)
+    max_age: float | None = Field(default=None, gt=0)
+
+    @field_validator("max_age", mode="before")
+    @classmethod
+    def _read_age(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        number, unit = value.strip()[:-1], value.strip()[-1:]
+        try:
+            return float(number) * _UNITS[unit]
+        except (KeyError, ValueError):
+            raise ValueError("expected seconds, or a number with s, m, h or d behind it such as 30d") from None
 
 
 class Ledger:
@@ -29,21 +67,23 @@ class Ledger:
 
     Args:
         store: where rows live.
-        keep: how many decisions stay; the oldest go first.
+        settings: how much is kept.
+        clock: what says when a row was written.
     """
 
-    def __init__(self, store: Store, *, keep: int = 100_000) -> None:
+    def __init__(self, store: Store, settings: LedgerSettings | None = None, clock: Clock | None = None) -> None:
         self._store = store
-        self._keep = keep
+        self.settings = settings or LedgerSettings()
+        self._clock: Clock = clock or SystemClock()
         self._most_waiting = _FLUSH_AT if store.shared else _WAITING_KEPT
         self._lock = threading.Lock()
-        self._waiting: dict[str, RoutingDecision] = {}
+        self._waiting: dict[str, tuple[RoutingDecision, str | None]] = {}
         self._written = 0
 
-    def decided(self, decision: RoutingDecision) -> None:
+    def decided(self, decision: RoutingDecision, policy_version: str | None = None) -> None:
         """Keep a decision; beyond what may wait, all are written where others read them, else the oldest is dropped."""
         with self._lock:
-            self._waiting[decision.id] = decision
+            self._waiting[decision.id] = decision, policy_version
             if len(self._waiting) <= self._most_waiting:
                 return
             if not self._store.shared:
@@ -51,23 +91,51 @@ class Ledger:
                 return
         self.flush()
 
-    def attempted(self, record: AttemptRecord, cost: float | None) -> None:
-        """Write an attempt, with its decision if that waits, in one transaction."""
+    def attempted(self, record: AttemptRecord, cost: float | None, reward: Mapping[str, float] | None = None) -> None:
+        """Write an attempt and what its reward was made of, with its decision if that waits, in one transaction."""
         decision = record.attempt.decision
-        write = Write(ATTEMPTS, f"{decision.id}:{record.attempt.number}", attempt_row(record, cost))
+        row = {"at": self._clock.time(), **attempt_row(record, cost), "reward": reward}
+        write = Write(ATTEMPTS, f"{decision.id}:{record.attempt.number}", row)
         with self._lock:
             waiting = self._waiting.pop(decision.id, None)
-        self._write([write] if waiting is None else [Write(DECISIONS, decision.id, decision_row(waiting)), write])
+        self._write([write] if waiting is None else [Write(DECISIONS, decision.id, decision_row(*waiting)), write])
 
-    def scored(self, decision_id: str, score: float, source: str | None) -> None:
-        """Write a score, once per decision.
+    def scored(
+        self,
+        decision_id: str,
+        score: float,
+        source: str | None,
+        parts: Mapping[str, float] | None = None,
+        weight: float = 1.0,
+    ) -> tuple[float, float] | None:
+        """Write a score with who gave it and what it was made of, once per decision and source.
+
+        A person's score takes the place of a judge's, and both that of checks; never the other way round.
+
+        Returns:
+            the score and the weight whose place it takes, if there was one.
 
         Raises:
-            InvalidFeedbackError: E4303, if the decision has one already.
+            InvalidFeedbackError: E4303, if the decision has a score of this source, or a better one.
         """
         self.flush()
-        if not self._store.add(FEEDBACK, decision_id, {"score": score, "source": source}):
+        row = {"at": self._clock.time(), "score": score, "source": source, "parts": dict(parts) if parts else None}
+        if weight != 1.0:
+            row["weight"] = weight
+        if self._store.add(FEEDBACK, decision_id, row):
+            return None
+        known = self._store.get(FEEDBACK, decision_id) or {}
+        rank = _rank(source)
+        if _rank(known.get("source")) >= rank or not self._store.add(REVISIONS, f"{decision_id}:{rank}", source):
             raise InvalidFeedbackError(f"decision {decision_id!r} has a score already")
+        row["parts"] = {**(known.get("parts") or {}), **(parts or {}), source or "user": score}
+        self._store.put(FEEDBACK, decision_id, row)
+        return known["score"], known.get("weight", 1.0)
+
+    def health_changed(self, model: str, old: str, new: str) -> None:
+        """Write down that a model fell ill or recovered."""
+        at = self._clock.time()
+        self._write([Write(HEALTH, f"{at:.6f}:{model}", {"at": at, "model": model, "old": old, "new": new})])
 
     def find(self, decision_id: str) -> dict[str, Any] | None:
         """The row of a decision, whichever process made it."""
@@ -93,43 +161,96 @@ class Ledger:
         with self._lock:
             waiting, self._waiting = self._waiting, {}
         if waiting:
-            self._write([Write(DECISIONS, each.id, decision_row(each)) for each in waiting.values()])
+            self._write([Write(DECISIONS, each.id, decision_row(each, version)) for each, version in waiting.values()])
 
     def _write(self, batch: Sequence[Write]) -> None:
         self._store.put_all(batch)
         with self._lock:
             self._written += len(batch)
+        if not self._store.remote:
+            self.tidy()
+
+    def tidy(self) -> None:
+        """Trim, if enough was written since; where the store is remote, somebody else than a call asks for it."""
+        with self._lock:
             if self._written < _TRIM_EVERY:
                 return
             self._written = 0
-        for space in (DECISIONS, FEEDBACK):
-            self._store.trim(space, self._keep)
-        self._store.trim(ATTEMPTS, 2 * self._keep)
+        self.trim()
+
+    def trim(self) -> int:
+        """Let go of what is too old or too much, as the settings say; how many rows went."""
+        keep = self.settings.keep
+        return sum(
+            self._store.trim(space, self._young_enough(space, most))
+            for space, most in (
+                *((DECISIONS, keep), (FEEDBACK, keep), (HEALTH, keep)),
+                *((ATTEMPTS, 2 * keep), (REVISIONS, 2 * keep)),
+            )
+        )
+
+    def _young_enough(self, space: str, most: int) -> int:
+        """How many of a space's rows may stay; the oldest come first, so the first that is young ends the search."""
+        if self.settings.max_age is None:
+            return most
+        oldest = self._clock.time() - self.settings.max_age
+        # A row without a time was written by an earlier version, before any that has one.
+        old = sum(1 for _ in takewhile(lambda item: item[1].get("at", oldest - 1.0) < oldest, self._store.items(space)))
+        return min(most, self._store.count(space) - old)
 
 
-def decision_row(decision: RoutingDecision) -> dict[str, Any]:
+def decision_row(decision: RoutingDecision, policy_version: str | None = None) -> dict[str, Any]:
     """What is kept of a decision: who was considered with what probability, nothing of what was said."""
     arms = decision.arms
     pairs = zip(decision.probabilities, arms.keys, strict=True)
     likely = pairs if len(arms) <= _CANDIDATES_KEPT else heapq.nlargest(_CANDIDATES_KEPT, pairs)
-    request = decision.request
+    request, size, memo = decision.request, decision.question.size, decision.memo
     return {
         "at": decision.at,
         "model": decision.model,
         "arm": decision.spec.arm,
         "probability": decision.probability,
         "policy": decision.policy,
+        "policy_version": policy_version,
         "override": decision.override,
         "registry": decision.registry_version,
         "candidates": _candidates(arms),
+        "candidate_count": len(arms),
         "probabilities": {key: probability for probability, key in likely},
+        **_not_considered(decision),
         "pool": request.model,
         "needs": sorted(decision.question.needs),
-        "input_bound": decision.question.size.upper,
+        "input_bound": size.upper,
+        "input_tokens": size.upper if size.known else size.upper // _BYTES_PER_TOKEN,
         "max_output_tokens": request.max_output_tokens,
         "tenant": request.tenant,
-        "memo": decision.memo,
+        "expertise": list(request.expertise),
+        "weights": dict(request.weights) or None,
+        "relaxed": [each.to_json() for each in decision.relaxed] or None,
+        # Policies that look at features leave them in their memo; they are not written twice.
+        "features": None if _are_numbers(memo) else [round(value, 3) for value in features_of(request)],
+        "memo": memo,
     }
+
+
+def _not_considered(decision: RoutingDecision) -> dict[str, Any]:
+    """Who was ill, and who was excluded and why; reasons only where they are few, as each has to be worked out."""
+    behind = [key for tier in decision.behind for key in tier.keys]
+    excluded = len(decision.question.snapshot.bits) - len(decision.arms) - len(behind)
+    few = 0 < excluded <= _CANDIDATES_KEPT
+    return {
+        "behind": behind[:_CANDIDATES_KEPT],
+        "excluded_count": excluded,
+        "excluded": {key: str(why) for key, why in decision.excluded.items()} if few else {},
+    }
+
+
+def _rank(source: str | None) -> int:
+    return _RANKS.get(source or "", len(_RANKS))
+
+
+def _are_numbers(memo: Any) -> bool:
+    return isinstance(memo, list) and len(memo) > 1 and all(isinstance(value, float) for value in memo)
 
 
 def _candidates(arms: Arms) -> str:

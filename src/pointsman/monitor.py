@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from random import Random
 
+from pointsman import custom_calls
 from pointsman.background import Background
 from pointsman.catalog.spec import ModelSpec
 from pointsman.errors import MissingCredentialError
@@ -48,6 +49,19 @@ async def probe_models_endpoint(spec: ModelSpec, timeout: float) -> None:  # noq
         response.raise_for_status()
 
 
+def probe_of(registry: ModelRegistry) -> Probe:
+    """A check that asks a model's own `health_check` where it is code, else its server."""
+
+    async def probe(spec: ModelSpec, timeout: float) -> None:  # noqa: ASYNC109  likewise
+        own = custom_calls.of_spec(spec, registry.snapshot)
+        if own is not None:
+            await custom_calls.check(own, spec)
+        else:
+            await probe_models_endpoint(spec, timeout)
+
+    return probe
+
+
 async def check(
     specs: Iterable[ModelSpec], health: Health, clock: Clock, probe: Probe = probe_models_endpoint
 ) -> dict[str, HealthReport]:
@@ -79,7 +93,8 @@ class HealthMonitor(Background):
         health: who is told.
         clock: where time comes from.
         interval: seconds between two checks of a model; the health settings' unless given.
-        probe: what a check is; the default asks for the list of models, which is free.
+        probe: what a check is; unless given, a model's own `health_check`, or asking for the list of models, which
+            is free.
         seed: of the jitter.
     """
 
@@ -92,7 +107,7 @@ class HealthMonitor(Background):
         clock: Clock,
         *,
         interval: float | None = None,
-        probe: Probe = probe_models_endpoint,
+        probe: Probe | None = None,
         seed: int | None = None,
     ) -> None:
         super().__init__()
@@ -100,7 +115,7 @@ class HealthMonitor(Background):
         self._registry = registry
         self._health = health
         self._clock = clock
-        self._probe = probe
+        self._probe = probe or probe_of(registry)
         self._rng = Random(seed)
         self._due: dict[str, float] = {}
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from pointsman.catalog.parameters import OnUnsupported
@@ -15,6 +16,7 @@ from pointsman.types import Request
 OnUnknown = Literal["allow", "exclude"]
 OnDeprecated = Literal["warn", "prefer_replacement", "refuse"]
 AUTO = "auto"
+NOTHING_LEARNT: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +29,15 @@ class Rules:
         max_cost: USD per request, on top of the request's own.
         on_deprecated: `warn` (they stay behind the others), `prefer_replacement` (a request that names one gets its
             replacement), or `refuse`.
+        relax: requirements that may be relaxed when nobody can serve a request that does not say so itself, first to
+            go first.
     """
 
     on_unknown: OnUnknown = "allow"
     on_unsupported: OnUnsupported = "drop"
     max_cost: float | None = None
     on_deprecated: OnDeprecated = "warn"
+    relax: tuple[str, ...] = ()
 
 
 class Exclusion(NamedTuple):
@@ -46,7 +51,7 @@ class Exclusion(NamedTuple):
 
 
 class Question(NamedTuple):
-    """All that a check may look at; `now` is in seconds since the epoch."""
+    """All that a check may look at: `now` in seconds since the epoch, `factors` as `Calibration` learnt them."""
 
     snapshot: Snapshot
     request: Request
@@ -54,6 +59,7 @@ class Question(NamedTuple):
     size: PromptSize
     rules: Rules
     now: float = 0.0
+    factors: Mapping[str, float] = NOTHING_LEARNT
 
 
 class Check(NamedTuple):

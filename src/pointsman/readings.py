@@ -6,6 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pointsman.errors import ReportedError
+
+
+# No answer is longer; a count beyond this is a server's mistake, and some are no numbers a float can hold.
+_MOST_TOKENS = 10**9
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -20,6 +26,7 @@ class Reading:
         cost: USD, where the host worked it out.
         cached: whether it came from a cache.
         judged: whether emptiness means anything; False for values of an unknown type.
+        error: what the provider reports in place of an answer, under a status that said success.
     """
 
     content: bool = False
@@ -31,6 +38,7 @@ class Reading:
     cost: float | None = None
     cached: bool = False
     judged: bool = True
+    error: Any = None
 
     @property
     def meaningful(self) -> bool:
@@ -53,7 +61,8 @@ def read(value: Any) -> Reading:
         return Reading(content=bool(value))
     choices = field(value, "choices")
     if not isinstance(choices, list):
-        return Reading(judged=False)
+        error = value.get("error") if isinstance(value, Mapping) else None
+        return Reading(error=error) if error else Reading(judged=False)
     usage = field(value, "usage")
     tokens_in, tokens_out = (
         _tokens(usage, "prompt_tokens", "input_tokens"),
@@ -66,6 +75,9 @@ def read(value: Any) -> Reading:
         part = field(first, "delta")
     reason = field(first, "finish_reason")
     text = field(first, "text")  # legacy completions
+    error = _error(value, first, reason)
+    if error is not None:
+        return Reading(says_why_it_ends=is_chunk, error=error)
     return Reading(
         content=_has_content(part) or bool(text),
         tool_call=bool(field(part, "tool_calls") or field(part, "function_call")),
@@ -78,9 +90,27 @@ def read(value: Any) -> Reading:
     )
 
 
+def _error(value: Any, choice: Any, reason: Any) -> Any:
+    """What is reported beside or inside of the choices; objects are asked only where something looks wrong."""
+    if reason == "error":  # OpenRouter's way to end a stream that broke
+        return field(choice, "error") or field(value, "error") or {"type": "server_error"}
+    if type(value) is dict or choice is None:
+        return field(value, "error") or field(choice, "error") or None
+    return None
+
+
 def _has_content(part: Any) -> bool:
     names = ("content", "reasoning_content", "refusal", "audio", "images")
     return any(bool(field(part, name)) for name in names)
+
+
+def reported(body: Any, model: str = "the provider") -> ReportedError:
+    """The error to raise for one that arrived under a status of success; of its words only the code is repeated."""
+    code = field(body, "code") or field(body, "type")
+    named = f" ({str(code)[:64]})" if isinstance(code, str | int) else ""
+    error = ReportedError(f"{model} said success and then reported an error{named}")
+    error.body = body
+    return error
 
 
 def field(value: Any, name: str) -> Any:
@@ -94,7 +124,7 @@ def field(value: Any, name: str) -> Any:
 def _tokens(usage: Any, *names: str) -> int | None:
     for name in names:
         count = field(usage, name)
-        if isinstance(count, int) and not isinstance(count, bool) and count >= 0:
+        if isinstance(count, int) and not isinstance(count, bool) and 0 <= count <= _MOST_TOKENS:
             return count
     return None
 

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from pointsman import history as versions
 from pointsman import lookup, overview
 from pointsman.assembly import Origin, resolved, with_catalogue, with_file
-from pointsman.catalog import parameters as parameter_rules
 from pointsman.catalog.difference import CatalogDiff, compare
 from pointsman.catalog.export import catalogue_text
 from pointsman.catalog.files import Catalogue, builtin_names, read_builtin, read_catalogue
-from pointsman.catalog.parameters import Dialect, OnUnsupported, ParameterIssue
-from pointsman.catalog.prices import Cost, call_cost
 from pointsman.catalog.spec import ModelSpec, Status
+from pointsman.custom import Implementation
 from pointsman.errors import CatalogError, DuplicateModelError
 from pointsman.events import Listeners, RegistryEvent
 from pointsman.history import MANUAL, History, Version
-from pointsman.lifecycle import last_replacement
+from pointsman.inquiries import Inquiries
+from pointsman.loading import LoadedModels
 from pointsman.membership import pool_mask
 from pointsman.other_names import RegistryNames
 from pointsman.overlays import OVERLAYS, Overlays
@@ -33,7 +32,7 @@ from pointsman.types import Clock, SystemClock
 _DATED = "legacy"
 
 
-class ModelRegistry(RegistryNames):
+class ModelRegistry(Inquiries, RegistryNames):
     """All models that are known now, with their pools.
 
     Safe to share between threads and tasks: a change swaps in a new snapshot, whoever reads keeps the one it has.
@@ -49,6 +48,7 @@ class ModelRegistry(RegistryNames):
         self._history = History()
         self._store: Store | None = None
         self._overlays = Overlays()
+        self.loaded = LoadedModels()
         self.sections: Mapping[str, Any] = {}
         self.path: str | None = None
         for spec in models:
@@ -107,7 +107,7 @@ class ModelRegistry(RegistryNames):
                 try:
                     catalogue = read_catalogue(self.path)
                     kept = [(spec, "manual") for spec in versions.of_origin(self._snapshot, "manual")]
-                    fresh = with_file(Snapshot(converters=before.converters).with_models(kept), catalogue)
+                    fresh = with_file(before.emptied().with_models(kept), catalogue)
                 except CatalogError as error:
                     self._listeners.tell(RegistryEvent("reload_failed", error=error))
                     raise
@@ -121,9 +121,20 @@ class ModelRegistry(RegistryNames):
     # -- changes
 
     def register_model(
-        self, spec: ModelSpec | Mapping[str, Any], *, replace: bool = False, origin: Origin = "manual"
+        self,
+        spec: ModelSpec | Mapping[str, Any],
+        *,
+        replace: bool = False,
+        origin: Origin = "manual",
+        implementation: Any = None,
     ) -> ModelSpec:
         """Add a model and return it as stored (with what it inherits from its base).
+
+        Args:
+            spec: the model.
+            replace: whether one of this key may be there already.
+            origin: where it comes from.
+            implementation: its own code: a callable, an object or a class with `generate`; see `pointsman.custom`.
 
         Raises:
             DuplicateModelError: E4004, unless `replace`.
@@ -131,12 +142,17 @@ class ModelRegistry(RegistryNames):
             StoreError: E4301, if it could not be persisted; it is not registered then.
         """
         given = spec if isinstance(spec, ModelSpec) else ModelSpec(**spec)
+        if implementation is not None and given.implementation is None:
+            given = given.model_copy(update={"implementation": given.key})
         with self._lock:
             if given.key in self._snapshot.bits and not replace:
                 raise DuplicateModelError(given.key)
             stored = resolved(given, self._snapshot)
             also = [Write(MANUAL, stored.key, versions.dump(given))] if origin == "manual" else []
             after = self._snapshot.with_model(stored, origin)
+            if implementation is not None:
+                own = Implementation(implementation, self.loaded)
+                after = after.with_implementation(stored.implementation or stored.key, own)
             self._change(after, f"registered {stored.key}", RegistryEvent("registered", stored.key), also)
         return stored
 
@@ -194,7 +210,7 @@ class ModelRegistry(RegistryNames):
         with self._lock:
             before = self._snapshot
             target = (
-                Snapshot(converters=before.converters)
+                before.emptied()
                 .with_models(self._history.models_of(version))
                 .with_words(before.pools, before.spellings)
             )
@@ -215,6 +231,17 @@ class ModelRegistry(RegistryNames):
         """
         with self._lock:
             self._change(self._snapshot.with_converter(name, convert), f"converter {name}", RegistryEvent("changed"))
+
+    def attach_implementation(self, name: str, implementation: Any) -> None:
+        """Attach the code that a model's `implementation:` names; without it such models are not eligible.
+
+        Raises:
+            InvalidModelError: E4003, for what can generate nothing.
+        """
+        own = Implementation(implementation, self.loaded)
+        with self._lock:
+            after = self._snapshot.with_implementation(name, own)
+            self._change(after, f"implementation {name}", RegistryEvent("changed"))
 
     # -- versions and the store
 
@@ -357,43 +384,6 @@ class ModelRegistry(RegistryNames):
         snapshot = self._snapshot
         flag = 1 << snapshot.bits[self.get_model(name).key]
         return sorted(pool for pool in snapshot.pools if pool_mask(snapshot, pool) & flag)
-
-    # -- parameters, prices, lifecycle
-
-    def validate_parameters(
-        self, name: str, parameters: Mapping[str, Any], *, input_tokens: int | None = None
-    ) -> list[ParameterIssue]:
-        """Report everything wrong with standard parameters (and a prompt's size) for a model; empty when fine."""
-        return parameter_rules.check(self.get_model(name), parameters, input_tokens=input_tokens)
-
-    def map_parameters(
-        self,
-        name: str,
-        parameters: Mapping[str, Any],
-        *,
-        dialect: Dialect = "provider",
-        on_unsupported: OnUnsupported = "raise",
-    ) -> dict[str, Any]:
-        """Rename standard parameters to the provider's; see `pointsman.catalog.parameters.translate`."""
-        return parameter_rules.translate(
-            self.get_model(name), parameters, dialect=dialect, on_unsupported=on_unsupported
-        )
-
-    def get_model_defaults(self, name: str) -> dict[str, Any]:
-        """Parameters the model is called with unless the request says otherwise."""
-        return dict(self.get_model(name).default_parameters)
-
-    def request_cost(
-        self, name: str, input_tokens: int, output_tokens: int, *, cached_input_tokens: int = 0, batch: bool = False
-    ) -> Cost:
-        """Price a call in USD; what is not known is named in the result."""
-        return call_cost(
-            self.get_model(name), input_tokens, output_tokens, cached_input_tokens=cached_input_tokens, batch=batch
-        )
-
-    def migrate(self, name: str, *, as_of: date | None = None) -> str:
-        """Name of the last replacement in the chain of models that are deprecated as of a day (today unless given)."""
-        return last_replacement(self.get_model(name), self.find_model, as_of or datetime.now(UTC).date()).name
 
     def stats(self) -> dict[str, Any]:
         """Totals: models, active ones, providers, capabilities, models per provider."""

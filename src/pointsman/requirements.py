@@ -75,9 +75,9 @@ def _size_mask(question: Question) -> int:
     request, sizes = question.request, question.snapshot.bound("size_billions")
     mask = sizes.known
     if request.min_size is not None:
-        mask &= sizes.at_least(request.min_size)
+        mask &= sizes.at_least(float(request.min_size))
     if request.max_size is not None:
-        mask &= sizes.at_most(request.max_size)
+        mask &= sizes.at_most(float(request.max_size))
     return mask
 
 
@@ -226,6 +226,18 @@ FIXED: tuple[Check, ...] = (
             )
         ),
         lambda spec, _: f"its converter {spec.converter!r} is not attached",
+    ),
+    Check(
+        "implementation",
+        lambda q: bool(q.snapshot.mask("implementation")),
+        lambda q: (
+            ~_mask_where(
+                q.snapshot,
+                q.snapshot.mask("implementation"),
+                lambda spec: spec.implementation not in q.snapshot.implementations,
+            )
+        ),
+        lambda spec, _: f"its implementation {spec.implementation!r} is not attached",
     ),
     Check(
         "parameters",

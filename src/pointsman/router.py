@@ -2,35 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from pointsman import monitor
+from pointsman.cache import CacheSettings, ModelCache
 from pointsman.calling import Calling
 from pointsman.calls import CallSettings
 from pointsman.catalog.discovery_settings import DiscoverySettings
 from pointsman.catalog.spec import ModelSpec
+from pointsman.checks import CheckSettings
 from pointsman.chooser import Chooser
 from pointsman.config import DEFAULT_POLICY, DEFAULT_STORE, Settings, load_config
 from pointsman.decision import RoutingDecision
 from pointsman.discovery import Discovery, DiscoverySchedule
+from pointsman.errors import PointsmanError
 from pointsman.failover import Failover
 from pointsman.faults import classify
 from pointsman.health import Health, HealthReport, HealthSettings
+from pointsman.judges import Judge, JudgeCall, Judging
 from pointsman.learning import Learning
-from pointsman.ledger import Ledger
+from pointsman.ledger import Ledger, LedgerSettings
+from pointsman.limits.buckets import Buckets
+from pointsman.limits.limiter import Limits
+from pointsman.limits.settings import BudgetSettings, LimitSettings
+from pointsman.listeners import Audience
+from pointsman.loading import LoadingSettings
 from pointsman.other_names import RouterNames
 from pointsman.policies.base import Policy
 from pointsman.policies.names import make_policy
 from pointsman.question import Rules
+from pointsman.readings import Reading
+from pointsman.recall import Recall
 from pointsman.registry import ModelRegistry
+from pointsman.shared.state import SharedState, kept_off_calls, shared_buckets
 from pointsman.steps import Attempt, AttemptRecord
 from pointsman.stores.base import Store
 from pointsman.stores.urls import open_store
 from pointsman.types import Clock, Outcome, Request, SystemClock
 from pointsman.watch import FileWatch
+
+# Seconds that `flush` and `close` wait for judges.
+_LONGEST_JUDGING = 10.0
 
 # Requirements as other registries spell them.
 _WISHES = {
@@ -47,13 +62,23 @@ class Router(Calling, RouterNames):
     Args:
         registry: the models.
         policy: a name, a mapping with options, or an object with `probabilities` and `learn`.
-        store: a URL (`memory://`, `sqlite:///FILE`) or a store.
+        store: a URL (`memory://`, `sqlite:///FILE`, `jsonl:///FILE`) or a store.
         seed: makes decisions repeatable.
         health: when models count as sick.
         calls: limits of a call.
+        retry_wait: tenacity's strategy for the pause before a model is asked again, as `retry_stop` for when to stop.
         rules: how strictly requests are matched.
         discovery: what `discovery()` does.
+        ledger: how much is kept of what was decided.
+        limits: rates of models and credentials.
+        budget: quotas of tenants.
+        buckets: where rates and quotas are counted, if not in this process.
         clock: where time comes from.
+        judges: callables that score answers beside the calls; see `judge`.
+        checks: what an answer's defects take of its quality; nothing is checked unless given.
+        cache: what answers identical requests again: a `ModelCache`, settings, names of its levels, or `True` for one
+            in memory; none unless given.
+        loading: how many clients and local models are held at the same time.
     """
 
     def __init__(
@@ -65,24 +90,52 @@ class Router(Calling, RouterNames):
         seed: int | None = None,
         health: HealthSettings | None = None,
         calls: CallSettings | None = None,
+        retry_wait: Callable[[Any], float] | None = None,
+        retry_stop: Callable[[Any], bool] | None = None,
         rules: Rules | None = None,
         discovery: DiscoverySettings | None = None,
+        ledger: LedgerSettings | None = None,
+        limits: LimitSettings | None = None,
+        budget: BudgetSettings | None = None,
+        buckets: Buckets | None = None,
         clock: Clock | None = None,
+        cache: ModelCache | CacheSettings | str | Sequence[str] | bool | None = None,
+        loading: LoadingSettings | None = None,
+        judges: Sequence[Judge | JudgeCall] = (),
+        checks: CheckSettings | None = None,
     ) -> None:
         self._discovery = discovery
         self.registry = registry
         self.policy = make_policy(policy)
-        self.store = open_store(store)
-        if self.store.shared and not registry.attached:
+        self.store = kept_off_calls(open_store(store))
+        if self.store.shared and not self.store.remote and not registry.attached:
             registry.attach(self.store)
-        self.calls = calls or CallSettings()
+        self.calls = (calls or CallSettings()).with_changes(retry_wait=retry_wait, retry_stop=retry_stop)
         self.clock: Clock = clock or SystemClock()
         # Each part has a chance of its own, so that a cool-down's jitter does not move the next draw.
         self._health = Health(self.clock, Random(seed), health)
-        self._chooser = Chooser(registry, self.policy, self._health, self.clock, Random(seed), rules)
-        self.ledger = Ledger(self.store)
-        self._learning = Learning(self._chooser, self.store, self.ledger, self.clock)
-        self._failover = Failover(self._health, self._learning, self.clock, Random(seed))
+        if buckets is None:
+            buckets = shared_buckets(self.store, self.clock, lambda: self.replicas)
+        self._limits = Limits(self.clock, limits, budget, buckets)
+        self._chooser = Chooser(registry, self.policy, self._health, self.clock, Random(seed), rules, self._limits)
+        self.ledger = Ledger(self.store, ledger, self.clock)
+        self._audience = Audience()
+        self._relays: tuple[Callable[[], None], ...] = ()
+        self._learning = Learning(self._chooser, self.store, self.ledger, self.clock, self._audience)
+        self._health.subscribe(self._learning.health_changed)
+        self._judging = self._learning.judging = Judging(self._learning.feedback, Random(seed), judges, checks)
+        self._shared: SharedState | None = None
+        if self.store.shared:
+            self._shared = SharedState(
+                self.store, registry, self._health, self._learning, self.ledger, self.clock
+            )
+        self._failover = Failover(self._health, self._learning, self.clock, Random(seed), self._audience, self._limits)
+        if loading is not None:
+            registry.loaded.limit(loading)
+        self.cache = ModelCache.opened(cache, self.clock)
+        self._closes_cache = self.cache is not cache
+        if self.cache is not None:
+            self._recall = Recall(self.cache, registry, self._chooser.choice.name, self.clock)
 
     @classmethod
     def from_config(cls, path: str | Path, **changes: Any) -> Router:
@@ -105,24 +158,58 @@ class Router(Calling, RouterNames):
             "calls": settings.calls,
             "rules": settings.rules,
             "discovery": settings.discovery,
+            "ledger": settings.ledger,
+            "limits": settings.limits,
+            "budget": settings.budget,
+            "cache": settings.cache,
+            "loading": settings.loading,
+            "checks": settings.checks,
         }
-        return cls(registry, **{**arguments, **changes})
+        router = cls(registry, **{**arguments, **changes})
+        if settings.telemetry.wanted:
+            from pointsman.telemetry.attaching import attach  # noqa: PLC0415  loaded when something is measured
+
+            attach(router, settings.telemetry)
+        return router
 
     def __repr__(self) -> str:
         return f"Router({self.registry!r}, policy={self._chooser.choice.name!r})"
 
+    @property
+    def replicas(self) -> int:
+        """How many processes share state through a Redis store, as far as was last known; else 1."""
+        return 1 if self._shared is None else self._shared.count
+
     def flush(self) -> None:
-        """Write what waits: decisions without an outcome yet, and what the last second taught.
+        """Write what waits (decisions without an outcome yet, what the last second taught), and read what others wrote.
 
         Raises:
             StoreError: E4301.
         """
+        self._judging.wait(_LONGEST_JUDGING)
         self._learning.flush()
+        if self._shared is not None:
+            self._shared.flush()
 
     def close(self) -> None:
-        """Write what waits and close the store."""
-        self._learning.flush()
+        """Write what waits and close the store.
+
+        Raises:
+            StoreError: E4301; everything is closed all the same.
+        """
+        self._judging.wait(_LONGEST_JUDGING)
+        try:
+            if self._shared is None:
+                self._learning.flush()
+            else:
+                self._shared.close()
+        finally:
+            self._close()
+
+    def _close(self) -> None:
         self.store.close()
+        if self.cache is not None and self._closes_cache:
+            self.cache.close()
 
     def watch(self, interval: float = 2.0) -> FileWatch:
         """Reload the registry when its file changes, looking every so many seconds; returns what stops it."""
@@ -141,8 +228,19 @@ class Router(Calling, RouterNames):
             NoEligibleModelsError: E4101 or E4102, with the reason for every model.
             ModelNotFoundError: E4001, if the request names a model that is not registered.
         """
-        decision = self._chooser.decide(Request(messages=request) if isinstance(request, str) else request)
+        asked = Request(messages=request) if isinstance(request, str) else request
+        audience = self._audience
+        timed = bool(audience.decided)
+        started = self.clock.monotonic() if timed else 0.0
+        try:
+            decision = self._chooser.decide(asked)
+        except PointsmanError as error:
+            if audience.refused:
+                audience.tell("refused", asked, error)
+            raise
         self._learning.decided(decision)
+        if timed:
+            audience.tell("decided", decision, self.clock.monotonic() - started)
         return decision
 
     def select_model(self, requirements: Mapping[str, Any] | None = None, **keywords: Any) -> ModelSpec:
@@ -172,9 +270,28 @@ class Router(Calling, RouterNames):
             self._health.failed(spec, fault)
         elif not outcome.cached:
             self._health.succeeded(spec, outcome.seconds)
+        self._limits.observed(spec, decision.request.tenant, outcome, None if fault is None else fault.kind)
         plan = (decision.model,) if spec.key == decision.model else decision.plan  # ranking all of them costs
         number = plan.index(spec.key) + 1 if spec.key in plan else 0
-        self._learning.take_in(AttemptRecord(Attempt(decision, spec, number, None, "openai"), outcome, fault))
+        record = AttemptRecord(Attempt(decision, spec, number, None, "openai"), outcome, fault)
+        self._learning.take_in(record)
+        if fault is None and outcome.score is None and outcome.finish_reason is not None:
+            self._judging.answered(record, None, Reading(finish_reason=outcome.finish_reason))
+
+    def limits(self) -> dict[str, dict[str, float]]:
+        """What is left of each rate and quota that was used lately: `{"rpm|openai:gpt-4o": {"limit": 500, ...}}`.
+
+        Keys name what is counted and of whom; values hold `limit`, `remaining` and `period` in seconds.
+        """
+        return self._limits.headroom()
+
+    def check_budget(self, tenant: str | None) -> None:
+        """Refuse on behalf of a host that makes the calls by itself; `run` and its siblings do so themselves.
+
+        Raises:
+            BudgetExceededError: E4208, if the tenant's budget, or that of all, is used up.
+        """
+        self._limits.check_budget(tenant)
 
     def feedback(self, decision_id: str, score: float, *, source: str | None = None) -> None:
         """Score an answer in 0 to 1, once, whenever it is known: by a user, a judge, a test.
@@ -185,6 +302,18 @@ class Router(Calling, RouterNames):
         """
         self._learning.feedback(decision_id, score, source)
 
+    def judge(
+        self, call: JudgeCall, *, share: float = 1.0, weight: float = 1.0, inline: bool = False, timeout: float = 60.0
+    ) -> JudgeCall:
+        """Have answers scored by a callable: `call(request, answer, record)`, sync or async, from 0 to 1 or None.
+
+        It runs beside the calls, and what it says is learnt like feedback with the source `judge`, unless somebody
+        has scored the answer by then. A judge that fails is counted in `statistics` and fails no call. The keywords
+        are those of `pointsman.judges.Judge`; the callable is returned, so that this can decorate it.
+        """
+        self._judging.add(Judge(call, share, weight, inline, timeout))
+        return call
+
     def statistics(self) -> dict[str, Any]:
         """What was selected and how it went: totals, healthy models, and per arm what the policy knows."""
         learnt = self._learning.statistics()
@@ -192,6 +321,12 @@ class Router(Calling, RouterNames):
             **self.registry.stats(),
             "healthy_models": len(self.available_models),
             "failed_writes": self._learning.failed_writes,
+            "dropped_writes": 0 if self._shared is None else self._shared.dropped_writes,
+            "replicas": self.replicas,
+            "failed_listeners": self._audience.failures,
+            "ignored_headers": self._limits.ignored_headers,
+            **({} if self.cache is None else {"cache": self.cache.get_statistics().as_dict()}),
+            "judging": self._judging.statistics(),
             "selection_stats": {
                 "total_attempts": int(sum(row["attempts"] for row in learnt.values())),
                 "models_tracked": len(learnt),
@@ -202,6 +337,22 @@ class Router(Calling, RouterNames):
     def reset_statistics(self) -> None:
         """Forget what the policy has learnt; the ledger keeps its rows."""
         self._learning.reset()
+
+    # -- telling
+
+    def listen(self, listener: object) -> Callable[[], None]:
+        """Tell a listener of what happens here; see `pointsman.listeners.Listener`. Returns what ends that.
+
+        Raises:
+            TypeError: it has none of a listener's methods.
+        """
+        leave = self._audience.add(listener)
+        if not self._relays:
+            self._relays = (
+                self.registry.subscribe(lambda event: self._audience.tell("registry_changed", event)),
+                self._health.subscribe(lambda *change: self._audience.tell("health_changed", *change)),
+            )
+        return leave
 
     # -- health
 
@@ -223,7 +374,8 @@ class Router(Calling, RouterNames):
         specs = [self.registry.get_model(name) for name in names] if names else self.registry.get_available_models()
         known = [spec for spec in specs if max_age > 0 and self._health.checked_within(spec, max_age)]
         keys = {spec.key for spec in known}
-        fresh = await monitor.check([spec for spec in specs if spec.key not in keys], self._health, self.clock)
+        asked = [spec for spec in specs if spec.key not in keys]
+        fresh = await monitor.check(asked, self._health, self.clock, monitor.probe_of(self.registry))
         return {spec.key: self._health.report(spec) for spec in known} | fresh
 
     def monitor(self, interval: float | None = None) -> monitor.HealthMonitor:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from pointsman.calibration import factor_for
 from pointsman.catalog.prices import call_cost
 from pointsman.catalog.spec import ModelSpec
-from pointsman.question import Check, Question, at_least, in_words
+from pointsman.question import NOTHING_LEARNT, Check, Question, at_least, in_words
 from pointsman.requirements import fixed_mask
 from pointsman.snapshot import set_bits
-from pointsman.tokens import DEFAULT_RESERVE, FOREIGN_FACTOR, PromptSize
+from pointsman.tokens import DEFAULT_RESERVE, PromptSize
 from pointsman.types import Request
 
 # Providers whose models tiktoken counts exactly.
@@ -22,11 +25,16 @@ def reserve_for(spec: ModelSpec, request: Request) -> int:
     return DEFAULT_RESERVE if limit is None else min(limit, DEFAULT_RESERVE)
 
 
-def counted_for(spec: ModelSpec, size: PromptSize) -> int:
-    """The prompt's tokens as this model would count them: exact where the tokenizer is known, else with a margin."""
-    if size.known or spec.provider in _COUNTED_EXACTLY:
+def counted_for(spec: ModelSpec, size: PromptSize, factors: Mapping[str, float] = NOTHING_LEARNT) -> int:
+    """The prompt's tokens as this model would count them: exact where the tokenizer is known, else by its factor."""
+    if size.known or is_counted_exactly(spec):
         return size.count()
-    return min(int(size.count() * FOREIGN_FACTOR) + 1, size.upper)
+    return min(int(size.count() * factor_for(spec, factors)) + 1, size.upper)
+
+
+def is_counted_exactly(spec: ModelSpec) -> bool:
+    """Whether our tokenizer is the model's own."""
+    return spec.provider in _COUNTED_EXACTLY
 
 
 def _fits(spec: ModelSpec, request: Request, tokens: int) -> bool:
@@ -47,7 +55,7 @@ def _window_mask(question: Question) -> int:
     mask = by_bytes
     for bit in set_bits(doubtful):
         spec = snapshot.specs[bit]
-        if spec is not None and _fits(spec, request, counted_for(spec, size)):
+        if spec is not None and _fits(spec, request, counted_for(spec, size, question.factors)):
             mask |= 1 << bit
     if question.rules.on_unknown == "exclude":
         mask &= windows.known
@@ -57,7 +65,7 @@ def _window_mask(question: Question) -> int:
 def _window_reason(spec: ModelSpec, question: Question) -> str:
     if spec.context_window is None:
         return "its window is not known"
-    tokens = counted_for(spec, question.size)
+    tokens = counted_for(spec, question.size, question.factors)
     if spec.max_input_tokens is not None and tokens > spec.max_input_tokens:
         return f"{tokens:,} input tokens are more than the {spec.max_input_tokens:,} it takes"
     reserve = reserve_for(spec, question.request)
@@ -85,14 +93,14 @@ def affordable(question: Question, among: int) -> int:
             continue
         cost = cost_bound(spec, question.request, question.size.upper)
         if cost is not None and cost > limit and not question.size.known:
-            cost = cost_bound(spec, question.request, counted_for(spec, question.size))
+            cost = cost_bound(spec, question.request, counted_for(spec, question.size, question.factors))
         if cost <= limit if cost is not None else question.rules.on_unknown == "allow":
             mask |= 1 << bit
     return mask
 
 
 def _cost_reason(spec: ModelSpec, question: Question) -> str:
-    cost = cost_bound(spec, question.request, counted_for(spec, question.size))
+    cost = cost_bound(spec, question.request, counted_for(spec, question.size, question.factors))
     limit = cost_limit(question)
     return "its price is not known" if cost is None else f"could cost ${cost:.6f}, more than ${limit:.6f}"
 

@@ -101,6 +101,7 @@ class Snapshot:
         "bits",
         "converters",
         "fingerprint",
+        "implementations",
         "live",
         "masks",
         "memo",
@@ -122,6 +123,7 @@ class Snapshot:
         pools: Mapping[str, Pool] | None = None,
         converters: Mapping[str, Converter] | None = None,
         spellings: Mapping[str, str] | None = None,
+        implementations: Mapping[str, Any] | None = None,
         *,
         live: int = 0,
         revision: int = 0,
@@ -141,6 +143,7 @@ class Snapshot:
         self.memo: dict[Any, Any] = {}
         self.converters: Mapping[str, Converter] = converters or {}
         self.spellings: Mapping[str, str] = spellings or {}
+        self.implementations: Mapping[str, Any] = implementations or {}
 
     @property
     def version(self) -> str:
@@ -229,6 +232,16 @@ class Snapshot:
         draft.spellings = {**self.spellings, **spellings}
         return draft.finish()
 
+    def with_implementation(self, name: str, implementation: Any) -> Snapshot:
+        """The next snapshot, with a model's own code attached by its name."""
+        draft = self._draft()
+        draft.implementations = {**self.implementations, name: implementation}
+        return draft.finish()
+
+    def emptied(self) -> Snapshot:
+        """A snapshot without models that keeps the code that was attached."""
+        return Snapshot(converters=self.converters, implementations=self.implementations)
+
     def with_converter(self, name: str, converter: Converter) -> Snapshot:
         """The next snapshot, with a converter attached by its name."""
         draft = self._draft()
@@ -254,6 +267,7 @@ class _Draft:
         self.pools = dict(base.pools)
         self.converters = dict(base.converters)
         self.spellings = dict(base.spellings)
+        self.implementations = dict(base.implementations)
         self.live = base.live
         self.revision = base.revision
         self.fingerprint = base.fingerprint
@@ -311,6 +325,7 @@ class _Draft:
             self.pools,
             self.converters,
             self.spellings,
+            self.implementations,
             live=self.live,
             revision=self.revision + 1,
             fingerprint=self.fingerprint,
@@ -335,6 +350,8 @@ def facts(spec: ModelSpec) -> Iterator[str]:
         yield "api requirements"
     if spec.converter is not None:
         yield "converter"
+    if spec.implementation is not None:
+        yield "implementation"
     known_for = {*(spec.expertise or ()), *spec.quality}
     yield from _listed("expertise", known_for if spec.expertise is not None or spec.quality else None)
     yield from _listed("in", spec.input_modalities)

@@ -9,6 +9,7 @@ from pointsman.catalog.parameters import Dialect
 from pointsman.catalog.spec import ModelSpec
 from pointsman.decision import RoutingDecision
 from pointsman.faults import Fault
+from pointsman.limits.buckets import Buckets, Take
 from pointsman.readings import Reading
 from pointsman.types import Messages, Outcome, Request
 
@@ -21,8 +22,9 @@ class Attempt:
         decision: the decision it carries out.
         spec: the model to call.
         number: 1 for the first attempt of this call.
-        timeout: seconds it may take; None without a limit.
+        timeout: seconds it may take, a stream until its first content; None without a limit.
         dialect: whose parameter names `parameters` uses.
+        idle_timeout: seconds between two chunks of a stream after its first content.
     """
 
     decision: RoutingDecision
@@ -30,6 +32,7 @@ class Attempt:
     number: int
     timeout: float | None
     dialect: Dialect
+    idle_timeout: float | None = None
 
     @property
     def model(self) -> str:
@@ -65,13 +68,21 @@ class Wait(NamedTuple):
     seconds: float
 
 
+class Reserve(NamedTuple):
+    """Step: take all of these or nothing; send back what `buckets.take` said."""
+
+    takes: tuple[Take, ...]
+    buckets: Buckets
+
+
 class Returned(NamedTuple):
-    """An attempt delivered."""
+    """An attempt delivered; `headers` is what the provider's headers are read from where `value` is none."""
 
     value: Any
     reading: Reading
     seconds: float
     ttft: float | None = None
+    headers: Any = None
 
 
 class Raised(NamedTuple):
@@ -83,8 +94,8 @@ class Raised(NamedTuple):
     chunks: int = 0
 
 
-Step = Call | Wait
-Result = Returned | Raised | None
+Step = Call | Wait | Reserve
+Result = Returned | Raised | float | None
 
 
 class AttemptRecord(NamedTuple):
@@ -118,6 +129,10 @@ class Observer(Protocol):
 
     def ended(self, record: AttemptRecord) -> None:
         """It came to an end."""
+        ...
+
+    def answered(self, record: AttemptRecord, value: Any, reading: Reading) -> None:
+        """It delivered this value; for a stream None, as its chunks have gone to the caller."""
         ...
 
     def abandoned(self, attempt: Attempt) -> None:

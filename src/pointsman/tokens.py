@@ -52,6 +52,16 @@ class PromptSize:
         self._overhead = TOKENS_PER_MESSAGE * len(messages) + TOKENS_PER_CALL if messages else 0
         self.upper = sum(map(_byte_length, texts)) + media + self._overhead
 
+    @property
+    def counted(self) -> int | None:
+        """The count, if it was made already."""
+        return self._count
+
+    @property
+    def has_media(self) -> bool:
+        """Whether part of the count is an estimate for images and the like."""
+        return not self.known and self._media > 0
+
     def count(self) -> int:
         """Tokens by tiktoken's o200k or cl100k encoding, media by their estimate."""
         if self._count is None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, Protocol
 
 from pointsman.errors import InvalidRequestError
+from pointsman.wishes import read_size, read_soft, read_weights
 
 Messages = Sequence[Mapping[str, Any]]
 
@@ -76,7 +77,7 @@ class Request:
         tools: tool definitions that will be sent; they count as tokens and need `tools`.
         response_format: as in OpenAI's API; needs `json`.
         expertise: any of these; also picks the quality dimension that priors use.
-        min_size: billions of parameters, as `max_size`.
+        min_size: billions of parameters, as `max_size`; texts such as `"7B"`, `"8x7B"` and `"500M"` are read.
         max_cost: USD for this call, upper bound.
         max_latency: seconds, against the model's median.
         min_speed: tokens per second.
@@ -85,8 +86,12 @@ class Request:
         exclude: models never to use, as `exclude_providers`.
         tenant: whose budget and cache this is.
         session: calls of one session stay on one model while it can serve.
-        soft: names of the fields above that may be relaxed, first to go first.
+        soft: requirements that may be relaxed when nobody can serve the request, first to go first (`"max_latency"`,
+            `"region"`; see `pointsman.wishes.SOFT`). Unset means what the router's `relax:` says, `()` nothing.
+        weights: what `adaptive` weighs `quality`, `cost` and `latency` at for this request, such as
+            `{"quality": 1, "cost": 2}`; what is not named stays as the policy is set.
         features: an embedding of the prompt for contextual policies, instead of ours.
+        cache: whether this may be answered from the router's cache and kept there; None leaves it to `cache: {when:}`.
     """
 
     messages: Messages | str | None = None
@@ -99,8 +104,8 @@ class Request:
     tools: Sequence[Any] = ()
     response_format: Any = None
     expertise: Sequence[str] | str = ()
-    min_size: float | None = None
-    max_size: float | None = None
+    min_size: float | str | None = None
+    max_size: float | str | None = None
     max_cost: float | None = None
     max_latency: float | None = None
     min_speed: float | None = None
@@ -115,8 +120,10 @@ class Request:
     exclude_providers: frozenset[str] | Iterable[str] = frozenset()
     tenant: str | None = None
     session: str | None = None
-    soft: Sequence[str] = ()
+    soft: Iterable[str] | None = None
+    weights: Mapping[str, float] = field(default_factory=dict)
     features: Sequence[float] | None = None
+    cache: bool | None = None
 
     def __post_init__(self) -> None:
         """Normalise collections and refuse values that could never be meant."""
@@ -132,6 +139,15 @@ class Request:
         if self.max_output_tokens is None and self.parameters:
             limits = (self.parameters.get(name) for name in _OUTPUT_LIMITS)
             object.__setattr__(self, "max_output_tokens", next((it for it in limits if isinstance(it, int)), None))
+        if self.min_size is not None or self.max_size is not None:
+            object.__setattr__(self, "min_size", read_size("min_size", self.min_size))
+            object.__setattr__(self, "max_size", read_size("max_size", self.max_size))
+        if self.soft is not None:
+            object.__setattr__(self, "soft", read_soft(self.soft))
+        if self.weights:
+            object.__setattr__(self, "weights", read_weights(self.weights))
+        if self.cache is not None and type(self.cache) is not bool:
+            raise InvalidRequestError(f"cache is {self.cache!r}; expected True, False or None", field="cache")
         self._check_numbers()
 
     def _check_numbers(self) -> None:
@@ -143,9 +159,6 @@ class Request:
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int | float) or not math.isfinite(value) or value < 0):
                 raise InvalidRequestError(f"{name} is {value!r}; expected a number that is not negative", field=name)
-        for name in self.soft:
-            if name not in REQUEST_FIELDS:
-                raise InvalidRequestError(f"soft names {name!r}, which is no field of a request", field="soft")
 
     def __repr__(self) -> str:
         """Name what was asked for, never the prompt."""
@@ -156,7 +169,7 @@ class Request:
                 shown.append(f"{name}=<{len(value)}>")
             elif name in {"parameters", "response_format", "features"} and value:
                 shown.append(f"{name}=<set>")
-            elif value not in (None, frozenset(), ()) and name != "parameters":
+            elif value not in (None, frozenset(), (), {}) and name != "parameters":
                 shown.append(f"{name}={sorted(value) if isinstance(value, frozenset) else value!r}")
         return f"Request({', '.join(shown)})"
 

@@ -264,7 +264,7 @@ async def test_a_cancelled_call_teaches_nothing_and_gives_back_what_it_held(
         await task
     assert router.health("only").state == "unknown"
     assert router.statistics()["selection_stats"]["total_attempts"] == 0
-    assert router._chooser._pending == {}
+    assert router._chooser.pulls.counts == {}
 
 
 def test_a_call_that_ignores_its_timeout_is_left_behind(registry: ModelRegistry) -> None:
@@ -403,7 +403,7 @@ def test_a_stream_left_early_teaches_nothing(make_router: Make) -> None:
     next(stream)
     stream.close()
     assert router.statistics()["selection_stats"]["total_attempts"] == 0
-    assert router._chooser._pending == {}
+    assert router._chooser.pulls.counts == {}
 
 
 def test_a_hanging_stream_is_left_for_the_next_model(registry: ModelRegistry) -> None:

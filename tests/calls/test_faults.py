@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import httpx
@@ -9,10 +10,12 @@ import openai
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from samples import StatusError
+from samples import LONG, StatusError
 
 from pointsman.errors import DeadlineExceededError, EmptyAnswerError, TruncatedStreamError
 from pointsman.faults import LONGEST_WAIT, TABLE, FaultKind, classify, parse_retry_after
+from pointsman.faults.strangers import examine
+from pointsman.faults.words import BY_CODE
 
 REQUEST = httpx.Request("POST", "http://127.0.0.1/v1/chat/completions")
 
@@ -122,21 +125,90 @@ def test_the_classifier_is_total() -> None:
     assert classify(HostileError()).kind is FaultKind.UNKNOWN
 
 
-odd = (
+class Trap(Mapping[str, Any]):
+    """A body, a response or headers that fail in every way a mapping can."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def __getitem__(self, name: str) -> Any:
+        raise self.error
+
+    def __iter__(self) -> Iterator[str]:
+        raise self.error
+
+    def __len__(self) -> int:
+        raise self.error
+
+
+class LyingText(str):
+    __slots__ = ()
+
+    def lower(self) -> str:
+        raise RuntimeError("lower")
+
+
+def circular() -> dict[str, Any]:
+    body: dict[str, Any] = {"error": {"details": []}}
+    body["error"]["details"].append(body)
+    body["error"]["again"] = body["error"]
+    return body
+
+
+NAMES = [
+    "code", "status_code", "status", "type", "body", "response", "headers", "details", "error", "errors", "category",
+    "retryDelay", "retry-after", "quotaId", "estimated_time", "message", "original_exception", "ResponseMetadata",
+]  # fmt: skip
+scalars = (
     st.none()
+    | st.booleans()
     | st.integers()
+    | st.sampled_from([-1, 0, 429, 503, 999])
+    | st.builds(pow, st.just(10), st.sampled_from([400, 5000]))
+    | st.floats()
     | st.text(max_size=20)
     | st.binary(max_size=8)
-    | st.floats()
-    | st.lists(st.integers(), max_size=2)
+    | st.sampled_from([*BY_CODE, "429", "37s", "9" * 400 + "s", "NaN", '{"error": {"code": 429}}', "[" * 5000])
+    | st.builds(circular)
+    | st.builds(Trap, st.sampled_from([RuntimeError("trap"), KeyError("trap"), RecursionError("trap")]))
+    | st.builds(LyingText, st.just("rate_limit_exceeded"))
+    | st.builds(HostileError)
+    | st.builds(object)
+)
+bodies = st.recursive(
+    scalars,
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from(NAMES) | st.text(max_size=5), inner, max_size=5)
+        | st.dictionaries(st.integers(), inner, max_size=2)
+    ),
+    max_leaves=25,
 )
 
 
-@given(st.dictionaries(st.sampled_from(["code", "status_code", "body", "response", "headers", "type", "status"]), odd))
-@settings(max_examples=300, deadline=None)
-def test_any_attributes_give_a_fault(attributes: dict[str, Any]) -> None:
-    error = Exception("x")
+@given(st.dictionaries(st.sampled_from(NAMES), bodies, max_size=6), st.text(max_size=30) | bodies)
+@settings(max_examples=4000 if LONG else 400, deadline=None)
+def test_any_attributes_and_bodies_give_a_fault_with_a_bounded_wait(attributes: dict[str, Any], message: Any) -> None:
+    error = Exception(message)
     for name, value in attributes.items():
         setattr(error, name, value)
     fault = classify(error, now=NOW)
+    assert fault.kind in TABLE
+    assert fault.status is None or 400 <= fault.status <= 599
     assert fault.retry_after is None or 0 <= fault.retry_after <= LONGEST_WAIT
+
+
+@given(bodies)
+@settings(max_examples=200, deadline=None)
+def test_any_header_value_gives_a_bounded_wait(value: Any) -> None:
+    seconds = parse_retry_after(value, now=NOW)
+    assert seconds is None or 0 <= seconds <= LONGEST_WAIT
+
+
+@pytest.mark.parametrize("size", [1_000, 1_000_000])
+def test_a_huge_body_costs_no_more_than_a_large_one(size: int) -> None:
+    error = StatusError(400)
+    error.body = [{"error": {"message": "x" * 100}}] * size  # type: ignore[attr-defined]
+    assert len(examine(error).text) <= 8_000
+    error.body = "[" * size  # type: ignore[attr-defined]
+    assert classify(error).kind is FaultKind.BAD_REQUEST

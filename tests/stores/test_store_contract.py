@@ -1,4 +1,4 @@
-"""One contract for all stores: what memory does, a file does too."""
+"""One contract for all stores: what memory does, a file and a server do too."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from pointsman.errors import ConfigError
 from pointsman.stores import Store, Write, open_store
 
 
-@pytest.fixture(params=["memory://", "sqlite:///{folder}/store.db"])
+@pytest.fixture(params=["memory://", "sqlite:///{folder}/store.db", "jsonl:///{folder}/store.jsonl", "redis"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "redis":
+        return str(request.getfixturevalue("redis_url"))
     return str(request.param).format(folder=tmp_path)
 
 

@@ -22,7 +22,10 @@ _T = TypeVar("_T", bound=BaseModel)
 
 # Every section a file may have. A registry reads the first row; the router reads the others from the same file.
 MODEL_SECTIONS = ("models", "pools", "include", "capabilities", "lifecycle", "discovery")
-ROUTER_SECTIONS = ("policy", "store", "seed", "health", "calls", "budget", "limits", "cache", "parameters", "relax")
+ROUTER_SECTIONS = (
+    *("policy", "store", "seed", "health", "calls", "budget", "limits", "cache", "loading", "parameters", "relax"),
+    *("telemetry", "ledger", "checks"),
+)
 SECTIONS = (*MODEL_SECTIONS, *ROUTER_SECTIONS)
 
 # Beyond so many, more problems help nobody.

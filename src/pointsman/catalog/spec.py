@@ -165,6 +165,7 @@ class ModelSpec(BaseModel):
     unsupported_parameters: tuple[str, ...] = ()
     api_requirements: dict[str, Any] = Field(default_factory=dict)
     converter: str | None = None
+    implementation: str | None = None
     litellm_model: str | None = None
     api_base: str | None = None
     api_key: str | None = None

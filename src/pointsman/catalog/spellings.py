@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from pointsman.catalog.capabilities import NO_CAPABILITIES
+from pointsman.wishes import size_in_billions
 
 RENAMED: dict[str, str] = {
     "model_id": "name",
@@ -60,8 +60,6 @@ SET_ASIDE = {"success_rate": "measured by traffic and health checks: `router.hea
 _MOST_PARTS = 1_000
 # Beyond it an integer cannot become a float.
 _NO_NUMBER = 1e300
-_SIZE = re.compile(r"(?:(?P<experts>\d+)\s*x\s*)?(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[bBmMtT]?)\Z")
-_UNITS = {"": 1.0, "b": 1.0, "m": 1e-3, "t": 1e3}
 
 
 def canonical_fields(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -126,19 +124,6 @@ def _check_size(data: Mapping[str, Any]) -> None:
     for key, value in data.items():
         if isinstance(value, list | tuple | dict) and len(value) > _MOST_PARTS:
             raise ValueError(f"{key} has {len(value):,} parts, expected at most {_MOST_PARTS:,}")
-
-
-def size_in_billions(text: str) -> float:
-    """Read a model size; a mixture counts all its experts.
-
-    >>> size_in_billions("8x7B"), size_in_billions("350M")
-    (56.0, 0.35)
-    """
-    match = _SIZE.match(text.strip())
-    if match is None:
-        raise ValueError(f"{_cut(text)} is no model size; expected something like '7B', '8x7B' or '350M'")
-    size = float(match["number"]) * _UNITS[match["unit"].lower()] * int(match["experts"] or 1)
-    return float(f"{size:.12g}")
 
 
 # Flags that speak of parameters, not of a capability.

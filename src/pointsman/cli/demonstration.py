@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 
@@ -10,9 +12,12 @@ import click
 @click.option("--requests", type=click.IntRange(min=1, max=2000), metavar="N", help="How many requests.")
 @click.option("--seed", type=int, default=7, show_default=True, help="Decides prompts, answers and draws.")
 @click.option("--plain", is_flag=True, help="Lines instead of a live display; so it is in a pipe anyway.")
+@click.option("--store", metavar="FILE", help="Keep the log in this new file, for `pointsman replay`.")
 @click.option("--config", "-c", metavar="FILE", help="Run on your own models instead: real calls, real money.")
 @click.option("--yes", "-y", is_flag=True, help="With --config: do not ask before spending.")
-def demo(*, fast: bool, requests: int | None, seed: int, plain: bool, config: str | None, yes: bool) -> None:
+def demo(
+    *, fast: bool, requests: int | None, seed: int, plain: bool, store: str | None, config: str | None, yes: bool
+) -> None:
     """Watch pointsman work: model servers on this machine, faults, learning, and no request lost.
 
     Starts four model servers and sends prompts through three doors (LangChain, the LiteLLM Router, a LiteLLM Proxy).
@@ -20,8 +25,11 @@ def demo(*, fast: bool, requests: int | None, seed: int, plain: bool, config: st
     """
     from pointsman.demo import run_on_local_models, run_on_own_models  # noqa: PLC0415  brings testing servers in
 
+    if store is not None and (config is not None or Path(store).exists()):
+        reason = f"{store} is there already" if config is None else "the log of your own models is in their own store"
+        raise click.UsageError(f"--store: {reason}")
     if config is None:
-        lost = run_on_local_models(requests=requests, seed=seed, fast=fast, plain=plain)
+        lost = run_on_local_models(requests=requests, seed=seed, fast=fast, plain=plain, store=store)
     else:
         lost = run_on_own_models(config, requests=requests, seed=seed, plain=plain, confirm=not yes)
     if lost:

@@ -17,6 +17,7 @@ from pointsman.cli.discovering import discover
 from pointsman.cli.errors import show
 from pointsman.cli.importing import import_litellm
 from pointsman.cli.listing import models
+from pointsman.cli.replaying import replay
 from pointsman.cli.schema import schema
 from pointsman.cli.validation import validate
 from pointsman.errors import PointsmanError
@@ -51,5 +52,5 @@ def main() -> None:
             stream.reconfigure(errors="replace")  # a terminal that lacks a character shows a question mark
 
 
-for _command in (demo, validate, models, explain, route, health, diff, discover, import_litellm, schema):
+for _command in (demo, validate, models, explain, route, health, diff, discover, import_litellm, replay, schema):
     main.add_command(_command)

@@ -11,15 +11,22 @@ from typing import Any
 import click
 from pydantic import BaseModel
 
+from pointsman.cache.settings import CacheSettings
 from pointsman.calls import CallSettings
 from pointsman.catalog.discovery_settings import DiscoverySettings
 from pointsman.catalog.files import SECTIONS, builtin_names
 from pointsman.catalog.pools import Pool
 from pointsman.catalog.spec import ModelSpec
 from pointsman.catalog.spellings import CONVERTED, RENAMED
-from pointsman.config import BudgetSettings, LifecycleSettings, ParameterSettings
+from pointsman.checks import CheckSettings
+from pointsman.config import LifecycleSettings, ParameterSettings
 from pointsman.health import HealthSettings
+from pointsman.ledger import LedgerSettings
+from pointsman.limits.settings import BudgetSettings, LimitSettings
+from pointsman.loading import LoadingSettings
 from pointsman.policies.names import make_policy, policy_names
+from pointsman.telemetry.settings import TelemetrySettings
+from pointsman.wishes import SOFT
 
 Json = dict[str, Any]
 
@@ -27,11 +34,17 @@ SETTINGS: Mapping[str, type[BaseModel]] = {
     "health": HealthSettings,
     "calls": CallSettings,
     "budget": BudgetSettings,
+    "limits": LimitSettings,
     "parameters": ParameterSettings,
     "discovery": DiscoverySettings,
     "lifecycle": LifecycleSettings,
+    "telemetry": TelemetrySettings,
+    "ledger": LedgerSettings,
+    "cache": CacheSettings,
+    "loading": LoadingSettings,
+    "checks": CheckSettings,
 }
-_OTHERS = ("models", "pools", "include", "capabilities", "policy", "store", "seed")
+_OTHERS = ("models", "pools", "include", "capabilities", "policy", "store", "seed", "relax")
 SECTIONS_WITHOUT_EFFECT = tuple(name for name in SECTIONS if name not in SETTINGS and name not in _OTHERS)
 
 # One entry of a docstring's `Attributes:`, with the lines it goes on to.
@@ -61,10 +74,15 @@ def configuration_schema() -> Json:
         "policy": {**policy, "description": "Who spreads requests over the models that can serve them."},
         "store": {
             "type": "string",
-            "pattern": "^(memory://|memory:|sqlite:///.+)$",
-            "description": "Where what was learnt and decided is kept: memory:// or sqlite:///FILE.",
+            "pattern": "^(memory://|memory:|sqlite:///.+|jsonl:///.+)$",
+            "description": "Where what was learnt and decided is kept: memory://, sqlite:///FILE or jsonl:///FILE.",
         },
         "seed": {"type": "integer", "description": "Makes decisions repeatable."},
+        "relax": {
+            "type": "array",
+            "items": {"enum": [*SOFT, "size"]},
+            "description": "Requirements that may give way when nobody can serve a request, first to go first.",
+        },
         "include": {
             "description": "Built-in catalogues to start from.",
             "anyOf": [_catalogue_name(), {"type": "array", "items": _catalogue_name()}],

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from pointsman.types import Request
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.console import Console
 
     from pointsman.demo.scene import Scene
@@ -24,7 +26,7 @@ _NEXT = """where to go next
   examples/, notebooks/, docs/        one script per door, and how it works"""
 
 
-def show_ending(console: Console, scene: Scene, router: Router, traffic: Traffic) -> None:
+def show_ending(console: Console, scene: Scene, router: Router, traffic: Traffic, store: Path | None = None) -> None:
     """Print the end of a run on local models; its last line says what was lost."""
     tally = scene.tally
     print_plain(console, f"\none decision, explained: a request that may cost at most ${_MAX_COST:g}")
@@ -34,7 +36,8 @@ def show_ending(console: Console, scene: Scene, router: Router, traffic: Traffic
     late = f"; {traffic.grades_not_taken} came too late" if traffic.grades_not_taken else ""
     print_plain(console, f"grades    {traffic.grades} taught the policy{late}")
     print_plain(console, f"money     {money(scene)}; the prices are made up")
-    print_plain(console, f"\n{_NEXT}\n")
+    kept = "" if store is None else f"\n  pointsman replay {store.name:<18} how other policies would have done on this log"
+    print_plain(console, f"\n{_NEXT}{kept}\n")
     print_lost(console, scene)
 
 

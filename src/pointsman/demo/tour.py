@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 REQUESTS, REQUESTS_WHEN_FAST = 300, 120
 _DEADLINE = 20.0
 _BEGIN, _END = 1 / 2, 5 / 6
+_EXPLORED = 0.15
 
 
 class Tour:
@@ -46,12 +47,14 @@ class Tour:
         seed: decides prompts, answers and draws.
         fast: without the proxy, with quicker models and fewer requests.
         plain: lines instead of a live display.
+        store: a file, not there yet, that the log is kept in, so that other policies can be judged on it.
     """
 
-    def __init__(self, *, requests: int | None, seed: int, fast: bool, plain: bool) -> None:
+    def __init__(self, *, requests: int | None, seed: int, fast: bool, plain: bool, store: str | None = None) -> None:
         self._total = requests or (REQUESTS_WHEN_FAST if fast else REQUESTS)
         self._seed = seed
         self._fast = fast
+        self._store = None if store is None else Path(store).absolute()
         self._console = wide_console()
         self._live = not plain and sys.stdout.isatty()
         self._pace = 0.25 if fast else 1.0
@@ -72,14 +75,16 @@ class Tour:
                 traffic = self._traffic(router, doors, tally, Trouble(fleet), display)
                 with display:
                     await traffic.run(gradable_prompts(self._total, self._seed))
-            show_ending(self._console, scene, router, traffic)
+            show_ending(self._console, scene, router, traffic, self._store)
             router.close()
         return tally.requests_lost
 
     def _settings(self, folder: Path) -> dict[str, Any]:
+        store = self._store or (None if self._fast else folder / "pointsman.db")
         return {
-            "policy": "ucb",
-            "store": "memory://" if self._fast else f"sqlite:///{folder / 'pointsman.db'}",
+            # A log can judge other policies only where chance had a part in it.
+            "policy": "ucb" if self._store is None else {"name": "thompson", "floor": _EXPLORED},
+            "store": "memory://" if store is None else f"sqlite:///{store}",
             "calls": {"timeout": self._timeout, "deadline": _DEADLINE},
         }
 
@@ -147,10 +152,12 @@ class Tour:
         self._console.print(text, markup=False, soft_wrap=True)
 
 
-def run_on_local_models(*, requests: int | None, seed: int, fast: bool, plain: bool) -> int:
+def run_on_local_models(
+    *, requests: int | None, seed: int, fast: bool, plain: bool, store: str | None = None
+) -> int:
     """Run the demo on local model servers.
 
     Returns:
         How many requests were lost.
     """
-    return asyncio.run(Tour(requests=requests, seed=seed, fast=fast, plain=plain).run())
+    return asyncio.run(Tour(requests=requests, seed=seed, fast=fast, plain=plain, store=store).run())

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pointsman.catalog.families import family_of
-from pointsman.catalog.spellings import size_in_billions
 from pointsman.discovery.addresses import ListingError
+from pointsman.wishes import size_in_billions
 
 MOST_MODELS = 2_000
 _LONGEST_ID = 256

@@ -18,12 +18,14 @@ from pointsman.langchain.feedback import PointsmanFeedback
 from pointsman.langchain.runnable import RouteRunnable, RunnableRouter
 
 if TYPE_CHECKING:
+    from pointsman.langchain.cache import PointsmanCache as PointsmanCache
     from pointsman.langchain.decisions import PointsmanDecisionModel as PointsmanDecisionModel
     from pointsman.langchain.evaluation import PointsmanEvaluator as PointsmanEvaluator
     from pointsman.langchain.middleware import PointsmanMiddleware as PointsmanMiddleware
 
 __all__ = [
     "ChatPointsman",
+    "PointsmanCache",
     "PointsmanDecisionModel",
     "PointsmanEmbeddings",
     "PointsmanEvaluator",
@@ -37,6 +39,7 @@ __all__ = [
 # The middleware needs the package `langchain`, the decision model a langchain-core since 1.8, the evaluator much of
 # `langsmith`: imported when they are asked for.
 _LATER = {
+    "PointsmanCache": "pointsman.langchain.cache",
     "PointsmanDecisionModel": "pointsman.langchain.decisions",
     "PointsmanEvaluator": "pointsman.langchain.evaluation",
     "PointsmanMiddleware": "pointsman.langchain.middleware",

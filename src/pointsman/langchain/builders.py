@@ -43,7 +43,7 @@ _OWN_PROTOCOL = frozenset(
     {"anthropic", "azure", "azure_openai", "bedrock", "gemini", "google", "ollama", "vertex", "vertex_ai"}
 )
 # Classes, looked for by name along the inheritance, whose calls take a `timeout=` and keep it.
-_TAKES_TIMEOUT = frozenset({"BaseChatOpenAI", "ChatLiteLLM"})
+_TAKES_TIMEOUT = frozenset({"BaseChatOpenAI", "ChatLiteLLM", "CustomChatModel"})
 _MODULE = re.compile(r"langchain[_-][a-z_-]+")
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Hashable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, nullcontext
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 
 from pointsman.catalog.spec import ModelSpec
+from pointsman.custom import Implementation
+from pointsman.custom_calls import of_spec
 from pointsman.errors import PointsmanError
 from pointsman.langchain.builders import build_chat_model, speaks_openai, takes_timeout
+from pointsman.langchain.custom import CustomChatModel
 from pointsman.registry import ModelRegistry
 from pointsman.snapshot import Snapshot
 
@@ -49,8 +51,8 @@ class Children(Mapping[str, BaseChatModel]):
         self._registry = registry
         self._given = {registry.get_model(name).key: child for name, child in (given or {}).items()}
         self._build = build
-        self._built: dict[str, tuple[ModelSpec, BaseChatModel]] = {}
-        self._lock = threading.Lock()
+        # What is held for good, while nothing limits how much; looking here is cheaper than a lease.
+        self._built: dict[str, tuple[ModelSpec, Any, BaseChatModel]] = {}
         self._absent: tuple[Snapshot | None, frozenset[str]] = (None, frozenset())
         self._timeouts: tuple[Snapshot | None, bool] = (None, False)
 
@@ -72,25 +74,72 @@ class Children(Mapping[str, BaseChatModel]):
         Raises:
             MissingCredentialError: E4402.
             MissingDependencyError: E4401.
+            ModelLoadError: E4403.
         """
+        child = self._held(spec)
+        if child is None:
+            with self._leased(spec) as child:
+                self._keep(spec, child)
+        return child
+
+    @property
+    def limited(self) -> bool:
+        """Whether children are let go of when others need the room; only a lease keeps them then."""
+        return self._registry.loaded.settings.limited
+
+    def lease(self, spec: ModelSpec) -> AbstractContextManager[BaseChatModel]:
+        """The chat model of a spec, which is not let go of while the block lasts.
+
+        Raises:
+            ModelLoadError: E4403, if it cannot be built, or memory has no room for it now.
+            MissingCredentialError: E4402.
+            MissingDependencyError: E4401.
+        """
+        child = self._held(spec)
+        if child is None and not self.limited:
+            child = self.of(spec)
+        return self._leased(spec) if child is None else nullcontext(child)
+
+    def alease(self, spec: ModelSpec) -> AbstractAsyncContextManager[BaseChatModel]:
+        """Like `lease`; what has to be imported and built first does not hold up the event loop."""
+        child = self._held(spec)
+        return self._aleased(spec) if child is None else nullcontext(child)
+
+    @asynccontextmanager
+    async def _aleased(self, spec: ModelSpec) -> AsyncIterator[BaseChatModel]:
+        key, load = self._to_load(spec)
+        async with self._registry.loaded.alease(key, spec, load, _released) as child:
+            self._keep(spec, child)
+            yield child
+
+    def _held(self, spec: ModelSpec) -> BaseChatModel | None:
         child = self._given.get(spec.key)
         if child is not None:
             return child
         known = self._built.get(spec.key)
-        if known is not None and (known[0] is spec or known[0] == spec):
-            return known[1]
-        with self._lock:
-            known = self._built.get(spec.key)
-            if known is None or known[0] != spec:
-                known = self._built[spec.key] = (spec, self._build(spec))
-        return known[1]
+        if known is None or self.limited:
+            return None
+        same = (known[0] is spec or known[0] == spec) and known[1] is self._code_of(spec)
+        return known[2] if same else None
 
-    async def aof(self, spec: ModelSpec) -> BaseChatModel:
-        """Like `of`; what has to be imported and built first does not hold up the event loop."""
-        known = self._built.get(spec.key)
-        if spec.key in self._given or (known is not None and known[0] is spec):
-            return self.of(spec)
-        return await asyncio.to_thread(self.of, spec)
+    def _keep(self, spec: ModelSpec, child: BaseChatModel) -> None:
+        if self.limited:
+            self._built.clear()
+        else:
+            self._built[spec.key] = (spec, self._code_of(spec), child)
+
+    def _leased(self, spec: ModelSpec) -> AbstractContextManager[BaseChatModel]:
+        key, load = self._to_load(spec)
+        return self._registry.loaded.lease(key, spec, load, _released)
+
+    def _to_load(self, spec: ModelSpec) -> tuple[Hashable, Callable[[], BaseChatModel]]:
+        code = self._code_of(spec)
+        if code is None:
+            return ("chat", self._build, spec.key), lambda: self._build(spec)
+        return ("chat", id(code), spec.key), lambda: CustomChatModel(implementation=code, spec=spec)
+
+    def _code_of(self, spec: ModelSpec) -> Implementation | None:
+        return None if spec.implementation is None else of_spec(spec, self._registry.snapshot)
 
     @property
     def absent(self) -> frozenset[str]:
@@ -129,7 +178,7 @@ class Children(Mapping[str, BaseChatModel]):
     @property
     def known(self) -> list[BaseChatModel]:
         """The chat models that were given, or have been built so far."""
-        return list(self._given.values()) or [child for _, child in self._built.values()]
+        return list(self._given.values()) or [child for _, _, child in self._built.values()]
 
     @property
     def given(self) -> Mapping[str, BaseChatModel]:
@@ -138,7 +187,16 @@ class Children(Mapping[str, BaseChatModel]):
 
     def _takes_timeout(self, spec: ModelSpec) -> bool:
         child = self._given.get(spec.key)
-        return speaks_openai(spec) if child is None else takes_timeout(child)
+        if child is not None:
+            return takes_timeout(child)
+        return spec.implementation is not None or speaks_openai(spec)
+
+
+def _released(child: BaseChatModel) -> None:
+    """Close a chat model that can be closed; most are simply forgotten."""
+    close = getattr(child, "close", None)
+    if callable(close):
+        close()
 
 
 def specs_of(given: Mapping[str, BaseChatModel]) -> list[ModelSpec]:

@@ -7,17 +7,18 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
 from pointsman.calling import CallLimits
-from pointsman.errors import MissingCredentialError, MissingDependencyError, NoEligibleModelsError
+from pointsman.errors import MissingCredentialError, MissingDependencyError, ModelLoadError, NoEligibleModelsError
 from pointsman.langchain.children import Children
 from pointsman.langchain.messages import RecordWriter, as_chunk, read_chunk, read_result, with_record
 from pointsman.langchain.routed import Options, RoutedCall
 from pointsman.router import Router
 from pointsman.steps import Attempt, CallRecord
-from pointsman.types import Request
+from pointsman.types import Outcome, Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class Dispatch:
             NoEligibleModelsError: E4101 or E4102.
             MissingDependencyError: E4401, if nothing is left because packages are missing.
             MissingCredentialError: E4402, if nothing is left because keys are missing.
+            ModelLoadError: E4403, if nothing is left because models could not be loaded.
         """
         request = self._request(messages, model, options, requirements)
         missing: Exception | None = None
@@ -48,7 +50,9 @@ class Dispatch:
                 raise
             try:
                 return RoutedCall(decision, self.models.of(decision.spec), options)
-            except (MissingDependencyError, MissingCredentialError) as error:
+            except (MissingDependencyError, MissingCredentialError, ModelLoadError) as error:
+                if error.__cause__ is not None:  # a model that does not load is ill; one without a key is not set up
+                    self.router.observe(decision, Outcome(error=error))
                 missing = missing or error
                 request = request.replace(exclude=frozenset(request.exclude) | {decision.model})
 
@@ -109,15 +113,15 @@ class Dispatch:
         return with_record(record.value, record)
 
     def _answer(self, call: RoutedCall, messages: list[BaseMessage], attempt: Attempt) -> ChatResult:
-        child = self.models.of(attempt.spec)
-        messages, arguments = call.fitted(child, attempt, messages)
-        # Through the child's cache and rate limiter, without a run of its own.
-        return child._generate_with_cache(messages, run_manager=None, **arguments)  # noqa: SLF001
+        with self.models.lease(attempt.spec) as child:
+            messages, arguments = call.fitted(child, attempt, messages)
+            # Through the child's cache and rate limiter, without a run of its own.
+            return child._generate_with_cache(messages, run_manager=None, **arguments)  # noqa: SLF001
 
     async def _aanswer(self, call: RoutedCall, messages: list[BaseMessage], attempt: Attempt) -> ChatResult:
-        child = await self.models.aof(attempt.spec)
-        messages, arguments = call.fitted(child, attempt, messages)
-        return await child._agenerate_with_cache(messages, run_manager=None, **arguments)  # noqa: SLF001
+        async with self.models.alease(attempt.spec) as child:
+            messages, arguments = call.fitted(child, attempt, messages)
+            return await child._agenerate_with_cache(messages, run_manager=None, **arguments)  # noqa: SLF001
 
     # -- streams
 
@@ -127,7 +131,16 @@ class Dispatch:
         """Stream, with other models until the first content."""
 
         def perform(attempt: Attempt) -> Iterator[ChatGenerationChunk]:
-            child = self.models.of(attempt.spec)
+            return leased(attempt) if self.models.limited else opened(self.models.of(attempt.spec), attempt)
+
+        def leased(attempt: Attempt) -> Iterator[ChatGenerationChunk]:
+            with self.models.lease(attempt.spec) as child, contextlib.ExitStack() as at_the_end:
+                chunks: Any = opened(child, attempt)
+                if hasattr(chunks, "close"):
+                    at_the_end.callback(chunks.close)
+                yield from chunks
+
+        def opened(child: BaseChatModel, attempt: Attempt) -> Iterator[ChatGenerationChunk]:
             fitted, arguments = call.fitted(child, attempt, messages)
             if not child._should_stream(async_api=False, **{**arguments, "stream": True}):  # noqa: SLF001
                 return _chunks(self._answer(call, messages, attempt))
@@ -155,7 +168,19 @@ class Dispatch:
         """Stream, with other models until the first content."""
 
         async def perform(attempt: Attempt) -> AsyncIterator[ChatGenerationChunk]:
-            child = await self.models.aof(attempt.spec)
+            if self.models.limited:
+                return leased(attempt)
+            async with self.models.alease(attempt.spec) as child:
+                return await opened(child, attempt)
+
+        async def leased(attempt: Attempt) -> AsyncIterator[ChatGenerationChunk]:
+            async with self.models.alease(attempt.spec) as child:
+                chunks: Any = await opened(child, attempt)
+                async with contextlib.aclosing(chunks):
+                    async for chunk in chunks:
+                        yield chunk
+
+        async def opened(child: BaseChatModel, attempt: Attempt) -> AsyncIterator[ChatGenerationChunk]:
             fitted, arguments = call.fitted(child, attempt, messages)
             if not child._should_stream(async_api=True, **{**arguments, "stream": True}):  # noqa: SLF001
                 return _achunks(await self._aanswer(call, messages, attempt))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from langchain_core.embeddings import Embeddings
 
+from pointsman.cache import ModelCache
+from pointsman.cache.vectors import Vectors
 from pointsman.caller import litellm_model
 from pointsman.calling import CallLimits
 from pointsman.catalog.spec import ModelSpec
@@ -35,6 +37,8 @@ class PointsmanEmbeddings(Embeddings):
         timeout: seconds per attempt.
         deadline: seconds per call, all attempts together.
         max_cost: USD per call, all attempts together.
+        cache: where vectors are kept per text; by default the router's, `False` for none.
+        tenant: whose vectors these are in the cache, and whose budget pays.
 
     Raises:
         ConfigError: E4006, if what could be chosen is not one model.
@@ -49,28 +53,65 @@ class PointsmanEmbeddings(Embeddings):
         timeout: float | None = None,
         deadline: float | None = None,
         max_cost: float | None = None,
+        cache: ModelCache | Literal[False] | None = None,
+        tenant: str | None = None,
     ) -> None:
         self.router = router
         self.model = model
         self._given = {router.registry.get_model(name).key: child for name, child in (models or {}).items()}
         self._built: dict[str, tuple[ModelSpec, Embeddings]] = {}
         self._limits: CallLimits = {"timeout": timeout, "deadline": deadline, "max_cost": max_cost}
+        self._tenant = tenant
+        kept_in = router.cache if cache is None else cache
+        self._vectors = Vectors(kept_in, tenant) if kept_in else None
         self._check(self._deployments())
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        """Embed texts, all of them by one deployment."""
-        return self._call(texts, lambda child: child.embed_documents(texts)) if texts else []
+        """Embed texts, all of them by one deployment; those that are kept need none."""
+        if self._vectors is None or not texts:
+            return self._embed(texts) if texts else []
+        return self._vectors.get("document", self._model_and_dimensions(), texts, self._embed)
 
     def embed_query(self, text: str) -> list[float]:
         """Embed a text."""
+        if self._vectors is None:
+            return self._embed_query(text)
+        kept = self._vectors.get("query", self._model_and_dimensions(), [text], lambda _: [self._embed_query(text)])
+        return kept[0]
+
+    async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
+        """Embed texts, all of them by one deployment; those that are kept need none."""
+        if self._vectors is None or not texts:
+            return await self._aembed(texts) if texts else []
+        return await self._vectors.aget("document", self._model_and_dimensions(), texts, self._aembed)
+
+    async def aembed_query(self, text: str) -> list[float]:
+        """Embed a text."""
+        if self._vectors is None:
+            return await self._aembed_query(text)
+
+        async def embed(_: list[str]) -> list[list[float]]:
+            return [await self._aembed_query(text)]
+
+        return (await self._vectors.aget("query", self._model_and_dimensions(), [text], embed))[0]
+
+    def _model_and_dimensions(self) -> tuple[str, str]:
+        """Which model's vectors these are, and of which sizes it was asked for."""
+        specs = self._deployments()
+        self._check(specs)  # the registry may have changed
+        sizes = {str(getattr(child, "dimensions", None)) for child in self._given.values()}
+        sizes |= {str(spec.default_parameters.get("dimensions")) for spec in specs}
+        return _identity(specs[0]), ",".join(sorted(sizes))
+
+    def _embed(self, texts: list[str]) -> list[list[float]]:
+        vectors: list[list[float]] = self._call(texts, lambda child: child.embed_documents(texts))
+        return vectors
+
+    def _embed_query(self, text: str) -> list[float]:
         vector: list[float] = self._call([text], lambda child: child.embed_query(text))
         return vector
 
-    async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
-        """Embed texts, all of them by one deployment."""
-        if not texts:
-            return []
-
+    async def _aembed(self, texts: list[str]) -> list[list[float]]:
         async def perform(attempt: Attempt) -> Any:
             return await self._child(attempt.spec).aembed_documents(texts)
 
@@ -78,9 +119,7 @@ class PointsmanEmbeddings(Embeddings):
         record = await self.router.aexecute(decision, perform, dialect="openai", reader=_read, **self._limits)
         return cast("list[list[float]]", record.value)
 
-    async def aembed_query(self, text: str) -> list[float]:
-        """Embed a text."""
-
+    async def _aembed_query(self, text: str) -> list[float]:
         async def perform(attempt: Attempt) -> Any:
             return await self._child(attempt.spec).aembed_query(text)
 
@@ -103,7 +142,12 @@ class PointsmanEmbeddings(Embeddings):
         # The window holds for each text by itself, so the longest stands for all.
         decision = self.router.decide(
             Request(
-                messages=max(texts, key=len), needs={CAPABILITY}, model=self.model, exclude=others, max_output_tokens=0
+                messages=max(texts, key=len),
+                needs={CAPABILITY},
+                model=self.model,
+                exclude=others,
+                max_output_tokens=0,
+                tenant=self._tenant,
             )
         )
         self._child(decision.spec)  # built now: what it takes to import a package is not the model's time

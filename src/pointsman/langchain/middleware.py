@@ -6,7 +6,13 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from pointsman.errors import AllModelsFailedError, ConfigError, MissingDependencyError, NoEligibleModelsError
+from pointsman.errors import (
+    AllModelsFailedError,
+    ConfigError,
+    LimitReachedError,
+    MissingDependencyError,
+    NoEligibleModelsError,
+)
 from pointsman.langchain.chat import ChatPointsman
 
 try:
@@ -49,7 +55,7 @@ class PointsmanMiddleware(AgentMiddleware[Any, Any]):
             return handler(request)
         try:
             return handler(self._routed(request))
-        except (AllModelsFailedError, NoEligibleModelsError):
+        except (AllModelsFailedError, LimitReachedError, NoEligibleModelsError):
             self._failed.append((_turn_of(request), request.model))
             raise
 
@@ -59,7 +65,7 @@ class PointsmanMiddleware(AgentMiddleware[Any, Any]):
             return await handler(request)
         try:
             return await handler(self._routed(request))
-        except (AllModelsFailedError, NoEligibleModelsError):
+        except (AllModelsFailedError, LimitReachedError, NoEligibleModelsError):
             self._failed.append((_turn_of(request), request.model))
             raise
 

@@ -16,12 +16,14 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pointsman.litellm.cache import litellm_cache
+    from pointsman.litellm.custom import provide_custom
     from pointsman.litellm.proxy import ProxyHandler
     from pointsman.litellm.strategy import PointsmanStrategy, install
 
     proxy_handler: ProxyHandler
 
-__all__ = ["PointsmanStrategy", "ProxyHandler", "install", "proxy_handler"]
+__all__ = ["PointsmanStrategy", "ProxyHandler", "install", "litellm_cache", "provide_custom", "proxy_handler"]
 
 _building = threading.Lock()
 
@@ -32,6 +34,14 @@ def __getattr__(name: str) -> Any:
         from pointsman.litellm import strategy  # noqa: PLC0415  imports LiteLLM
 
         return getattr(strategy, name)
+    if name == "litellm_cache":
+        from pointsman.litellm.cache import litellm_cache  # noqa: PLC0415  imports LiteLLM
+
+        return litellm_cache
+    if name == "provide_custom":
+        from pointsman.litellm.custom import provide_custom  # noqa: PLC0415  imports LiteLLM
+
+        return provide_custom
     if name == "ProxyHandler":
         from pointsman.litellm.proxy import ProxyHandler  # noqa: PLC0415  imports LiteLLM
 

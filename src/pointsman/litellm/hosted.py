@@ -10,7 +10,7 @@ from pointsman.decision import RoutingDecision
 from pointsman.drivers import Steps
 from pointsman.litellm.outcomes import unwrapped
 from pointsman.readings import Reading
-from pointsman.steps import Attempt, Call, Raised, Result, Returned, Step, Wait
+from pointsman.steps import Attempt, Call, Raised, Reserve, Result, Returned, Step, Wait
 from pointsman.types import Clock, Outcome
 
 _OPEN_CALLS = 10_000
@@ -46,8 +46,8 @@ class HostedCall:
         """Whether nothing more will be tried."""
         return self._ended is not None
 
-    def next(self) -> Attempt | Wait:
-        """The attempt to make now, or the time to wait before asking again.
+    def next(self) -> Attempt | Wait | Reserve:
+        """The attempt to make now, the time to wait before asking again, or what to reserve before that.
 
         Raises:
             Exception: what ends the call; see `Failover.steps`.
@@ -68,6 +68,11 @@ class HostedCall:
             if step is None:
                 raise RuntimeError("this call has been answered")
             return step
+
+    def reserved(self, wait: float) -> None:
+        """What the buckets said of what was to be reserved."""
+        with self._lock:
+            self._advance(wait)
 
     def delivered(self, key: str, outcome: Outcome) -> bool:
         """The attempt that is under way was answered; says whether it was the one of this model."""

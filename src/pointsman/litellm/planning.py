@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,7 +12,13 @@ from pointsman.catalog.files import Catalogue
 from pointsman.catalog.spec import ModelSpec
 from pointsman.config import Settings
 from pointsman.decision import RoutingDecision
-from pointsman.errors import InvalidRequestError, NoEligibleModelsError, PointsmanError, PromptTooLongError
+from pointsman.errors import (
+    BudgetExceededError,
+    InvalidRequestError,
+    NoEligibleModelsError,
+    PointsmanError,
+    PromptTooLongError,
+)
 from pointsman.litellm.access import barred_models
 from pointsman.litellm.groups import Groups
 from pointsman.litellm.outcomes import CALL_KEY, Attempts, OpenCall, metadata_of
@@ -106,15 +113,16 @@ class Planner:
         """Put a plan in the place of a virtual model; a name that is none is left alone.
 
         Raises:
-            HTTPException: 400, if nothing can serve the request.
+            HTTPException: 400, if nothing can serve the request; 429, if its tenant's budget is used up.
         """
         virtual = data.get("model")
         if self.router is None or self.attempts is None or not self.groups.is_virtual(virtual, AUTO):
             return
         try:
             request = self._request(data, call_type, await barred_models(host, key, self.groups.name_of), key)
+            self.router.check_budget(request.tenant)
             decision = self.router.decide(request)
-        except (NoEligibleModelsError, InvalidRequestError) as error:
+        except (NoEligibleModelsError, InvalidRequestError, BudgetExceededError) as error:
             raise _refusal(error) from None
         specs = _plan(decision, embeds=call_type in _EMBEDDINGS)
         names = [self.groups.name_of[spec.key] for spec in specs]
@@ -172,6 +180,10 @@ def _plan(decision: RoutingDecision, *, embeds: bool) -> tuple[ModelSpec, ...]:
 
 
 def _refusal(error: PointsmanError) -> HTTPException:
+    if isinstance(error, BudgetExceededError):
+        wait = {} if error.retry_after is None else {"retry-after": str(math.ceil(error.retry_after))}
+        spent = {"message": f"{error.code}: {error}", "type": "budget_exceeded", "param": None, "code": "429"}
+        return HTTPException(status_code=429, detail=spent, headers=wait)
     code = "no_eligible_model" if isinstance(error, NoEligibleModelsError) else "invalid_request"
     if isinstance(error, PromptTooLongError):
         code = "context_length_exceeded"

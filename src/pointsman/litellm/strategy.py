@@ -20,7 +20,7 @@ from pointsman.litellm.outcomes import CALL_KEY
 from pointsman.litellm.requests import EMBEDDING, request_for
 from pointsman.registry import ModelRegistry
 from pointsman.router import Router
-from pointsman.steps import Attempt, Wait
+from pointsman.steps import Attempt, Reserve
 from pointsman.types import Request
 
 _METADATA = ("litellm_metadata", "metadata")
@@ -122,8 +122,11 @@ class PointsmanStrategy(CustomRoutingStrategyBase):
             kwargs = request_kwargs if request_kwargs is not None else {}
             resting = await self._failover.aresting()
             call = self._call(model, messages, input, kwargs, resting)
-            while isinstance(step := call.next(), Wait):
-                await self.router.clock.asleep(step.seconds)
+            while not isinstance(step := call.next(), Attempt):
+                if isinstance(step, Reserve):
+                    call.reserved(await step.buckets.atake(step.takes))
+                else:
+                    await self.router.clock.asleep(step.seconds)
             return self._deployment(step, kwargs)
         return await self._failover.original("async_get_available_deployment")(
             model=model,
@@ -146,8 +149,11 @@ class PointsmanStrategy(CustomRoutingStrategyBase):
             kwargs = request_kwargs if request_kwargs is not None else {}
             resting = self._failover.resting()
             call = self._call(model, messages, input, kwargs, resting)
-            while isinstance(step := call.next(), Wait):
-                self.router.clock.sleep(step.seconds)
+            while not isinstance(step := call.next(), Attempt):
+                if isinstance(step, Reserve):
+                    call.reserved(step.buckets.take(step.takes))
+                else:
+                    self.router.clock.sleep(step.seconds)
             return self._deployment(step, kwargs)
         return self._failover.original("get_available_deployment")(
             model=model,

@@ -37,19 +37,13 @@ from pointsman.policies.watch import Watch
 from pointsman.snapshot import Arms
 
 # The variance of a score (0.2) over that of what is believed beforehand: an arm's level differs by 0.12 from its prior,
-# a feature moves an arm's quality by 0.06.
+# a feature moves an arm's quality by 0.06, and all prompts, or those with a feature, are harder or easier by 0.16.
 _INTERCEPT_RIDGE = 15.0
 _FEATURE_RIDGE = 50.0
-# How much wider than usual the draws of an arm are that was never called, and the calls in which that falls by a factor e.
-_CURIOSITY, _CURIOUS_CALLS = 2.0, 5.0
+_DIFFICULTY_RIDGE = 8.0
 _KEPT_AFTER_ALARM = 0.1
 # A catalogue quality for the field asked about counts like this many scores against what was learnt of the arm.
 _EXPERTISE_WEIGHT = 10.0
-# Failures are held against so many successes that nobody has seen yet.
-_CALLS_ASSUMED = 20.0
-# Exploring pays only as far as scores come back: an answer that nobody scored weighs this much against a scored one.
-_UNSCORED = 0.05
-_SCORES_ASSUMED = 20.0
 _MOST_FEATURES = 64
 
 
@@ -106,7 +100,7 @@ class AdaptivePolicy(LearningPolicy):
             candidates = self._candidates(arms)
             self._refresh(len(memo))
             candidates.look_up(self._evidence, self._posterior, self._version)
-            means, deviations = self._scores(candidates, context, np.array(memo))
+            means, deviations = self._scores(candidates, context, self._padded(memo))
             child = self._newborn(candidates, context)
         context.scores = means.tolist()
         if child is not None:
@@ -117,8 +111,14 @@ class AdaptivePolicy(LearningPolicy):
             spread = _share_by_arm(candidates.arms, means, deviations)
         else:
             spread = win_probabilities(means, deviations)
-        result: list[float] = (spread * (1.0 - self.floor) + self.floor / len(arms)).tolist()
+        spread *= 1.0 - self.floor
+        spread += self.floor / len(arms)
+        result: list[float] = spread.tolist()
         return result
+
+    def _padded(self, values: list[float]) -> Vector:
+        """As many features as there are beliefs about; those of another kind of prompt are 0."""
+        return np.array(values + [0.0] * (self._posterior.size - len(values)))
 
     def _candidates(self, arms: Arms) -> Candidates:
         """What is prepared for this set of models; the priors it brings are kept for learning."""
@@ -147,32 +147,29 @@ class AdaptivePolicy(LearningPolicy):
 
     def _scores(self, candidates: Candidates, context: Context, features: Vector) -> tuple[Vector, Vector]:
         """Mean and deviation of each model's score: quality, less cost and latency at their weights."""
-        request, size = context.request, len(features)
-        priors = candidates.priors
+        request = context.request
+        weigh = request.weights.get
+        quality_weight = weigh("quality", 1.0)
+        cost_weight, latency_weight = weigh("cost", self.cost_weight), weigh("latency", self.latency_weight)
+        quality = candidates.effect @ features
+        quality += candidates.priors
         if request.expertise:
             labels = self._posterior.labels[candidates.at]
             special = candidates.priors_for(request.expertise)
-            priors = priors + (special - priors) * (_EXPERTISE_WEIGHT / (_EXPERTISE_WEIGHT + labels))
-        counts = self._evidence.counts[candidates.at]
-        answering = 1.0 - counts[:, FAILURES] / (counts[:, CALLS] + _CALLS_ASSUMED)
-        quality = priors + candidates.effect[:, :size] @ features
-        variance = (candidates.spread[:, :size, :size] @ features) @ features
-        costs, dearest = candidates.costs(counts, context.input_tokens, request.max_output_tokens)
-        scores = answering * quality - costs * (self.cost_weight / (self.cost_scale or dearest or 1.0))
-        if self.latency_weight:
-            scores -= candidates.seconds(context.mean_seconds) * (self.latency_weight / self.latency_scale)
+            quality += (special - candidates.priors) * (_EXPERTISE_WEIGHT / (_EXPERTISE_WEIGHT + labels))
+        variance = candidates.spread @ np.outer(features, features).ravel()
+        costs, dearest = candidates.costs(context.input_tokens, request.max_output_tokens)
+        scores: Vector = candidates.answering * quality
+        deviations = candidates.reach * np.sqrt(np.maximum(variance, 0.0))
+        if quality_weight != 1.0:
+            scores *= quality_weight
+        scores -= costs * (cost_weight / (self.cost_scale or dearest or 1.0))
+        if latency_weight:
+            scores -= candidates.seconds(context.mean_seconds) * (latency_weight / self.latency_scale)
         if self.pacing is not None:
             scores -= self.pacing.penalties(costs)
-        return scores, answering * np.sqrt(variance) * self._widths(counts)
-
-    def _widths(self, counts: Vector) -> Vector:
-        """How far draws go, in posterior deviations: further for new arms, less far while nobody scores answers."""
-        calls = counts[:, CALLS]
-        scored = float(counts[:, SCORED].sum())
-        worth = scored + _SCORES_ASSUMED
-        share = worth / (worth + _UNSCORED * max(float(calls.sum()) - scored, 0.0))
-        widths: Vector = (self.exploration * share) * (1.0 + _CURIOSITY * np.exp(calls / -_CURIOUS_CALLS))
-        return widths
+        deviations *= self.exploration * quality_weight
+        return scores, deviations
 
     def _newborn(self, candidates: Candidates, context: Context) -> int | None:
         """The model that is owed a nursery call, fewest calls first."""
@@ -227,9 +224,10 @@ class AdaptivePolicy(LearningPolicy):
         features = self._features(lesson)
         arm = lesson.arm
         self._refresh(len(features))
-        self._evidence.label(arm, features, score)
+        self._evidence.label(arm, features, score, lesson.weight, lesson.revised)
         self._stale.add(arm)
-        if arm not in self._priors:
+        # A check that passes is no answer of the usual quality; only what judges quality shows that an arm has changed.
+        if arm not in self._priors or lesson.weight < 1.0:
             return
         at = self._evidence.at[arm]
         expected = self._posterior.expect(at if at < len(self._posterior.labels) else 0, features, self._priors[arm])
@@ -291,7 +289,7 @@ class AdaptivePolicy(LearningPolicy):
             size = SURFACE + 1
             self._key = object()
             self._evidence = Evidence(size)
-            self._posterior = Posterior(size, _INTERCEPT_RIDGE, _FEATURE_RIDGE)
+            self._posterior = Posterior(size, _INTERCEPT_RIDGE, _FEATURE_RIDGE, _DIFFICULTY_RIDGE)
             self._priors: dict[str, float] = {}
             self._offered: dict[str, int] = {}
             self._watches: dict[str, Watch] = {}

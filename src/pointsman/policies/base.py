@@ -82,6 +82,9 @@ class Lesson:
         memo: what the policy left in `Context.memo` when it chose.
         counted: whether this call is in the sums already, because its outcome came before its score or its score
             before its outcome; then only what is new counts.
+        weight: how much the score counts against one that a person gave; checks count less.
+        revised: the score and its weight that this score takes the place of, where the decision was scored before by
+            something that knows less.
     """
 
     arm: str
@@ -98,6 +101,8 @@ class Lesson:
     request: Request | None = None
     memo: Any = None
     counted: bool = False
+    weight: float = 1.0
+    revised: tuple[float, float] | None = None
 
 
 @runtime_checkable
@@ -114,9 +119,16 @@ class Policy(Protocol):
 
 
 class BasePolicy(ABC):
-    """What the policies here share: a name, and learning nothing."""
+    """What the policies here share: a name, and learning nothing.
+
+    Attributes:
+        name: what decisions carry.
+        counts_pulls: whether a decision counts in `Context.pending` from the moment it is made; for policies that would
+            send concurrent requests to the same arm otherwise. Choosing is then one at a time.
+    """
 
     name: str = "policy"
+    counts_pulls: bool = False
 
     @abstractmethod
     def probabilities(self, arms: Arms, context: Context) -> Sequence[float]:

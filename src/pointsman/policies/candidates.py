@@ -7,7 +7,18 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pointsman.policies.evidence import ANSWERS, BILLED, COST, INPUT, OUTPUT, Evidence, Vector
+from pointsman.policies.evidence import (
+    ANSWERS,
+    BILLED,
+    CALLS,
+    COST,
+    FAILURES,
+    INPUT,
+    OUTPUT,
+    SCORED,
+    Evidence,
+    Vector,
+)
 from pointsman.policies.posterior import Posterior
 from pointsman.snapshot import Arms
 
@@ -15,6 +26,13 @@ from pointsman.snapshot import Arms
 _PROMPT, _ANSWER = 300.0, 300.0
 _UNKNOWN_QUALITY = 0.5
 _EXPERTISES_KEPT = 64
+# Failures are held against so many successes that nobody has seen yet.
+_CALLS_ASSUMED = 20.0
+# How much wider than usual the draws of an arm are that was never called, and the calls in which that falls by a factor e.
+_CURIOSITY, _CURIOUS_CALLS = 2.0, 5.0
+# Exploring pays only as far as scores come back: an answer that nobody scored weighs this much against a scored one.
+_UNSCORED = 0.05
+_SCORES_ASSUMED = 20.0
 
 
 class Candidates:
@@ -25,7 +43,9 @@ class Candidates:
         priors: catalogue quality; where it is unknown, the mean of those that are known.
         newborn: positions that may be owed nursery pulls, best prior first.
         at: each arm's line in evidence and posterior.
-        effect: likewise from the posterior, as `spread`.
+        effect: likewise from the posterior, as `spread`, of which each arm's matrix is a row.
+        counts: likewise from the evidence.
+        reach: how far draws go, in posterior deviations; see `look_up`.
     """
 
     def __init__(self, arms: Arms) -> None:
@@ -39,23 +59,29 @@ class Candidates:
         self.newborn: list[int] = sorted(born, key=lambda at: (-self.priors[at], arms.keys[at]))
         self.shared = len(set(self.arms)) < len(self.arms)
         self._by_expertise: dict[Sequence[str], Vector] = {}
-        self._version = -1
+        self._believed = self._counted = -1
         self.at: NDArray[np.intp] = np.zeros(len(arms), dtype=np.intp)
         self.effect: Vector = np.zeros((0, 0))
-        self.spread: Vector = np.zeros((0, 0, 0))
+        self.spread: Vector = np.zeros((0, 0))
+        self.counts: Vector = np.zeros((0, 0))
+        self.answering = self.reach = self._answer = self._answer_cost = self._bill = np.zeros(0)
+        self._billed = False
+        self._dearest = 0.0
 
-    def look_up(self, evidence: Evidence, posterior: Posterior, version: int) -> None:
-        """Take what is believed now; nothing to do while the version is the same."""
-        if version == self._version:
-            return
-        known = len(posterior.labels)
-        lines = (evidence.at.get(arm, 0) for arm in self.arms)
-        self.at = np.fromiter((at if at < known else 0 for at in lines), dtype=np.intp, count=len(self.arms))
-        # Another set of models may have given a learnt arm another prior; what was learnt belongs to that one.
-        self.priors = np.where(self.at > 0, posterior.priors[self.at], self.priors)
-        self.effect = posterior.effect[self.at]
-        self.spread = posterior.spread[self.at]
-        self._version = version
+    def look_up(self, evidence: Evidence, posterior: Posterior, believed: int) -> None:
+        """Take what is believed and counted now; nothing to do while both are the same."""
+        if believed != self._believed:
+            known = len(posterior.labels)
+            lines = (evidence.at.get(arm, 0) for arm in self.arms)
+            self.at = np.fromiter((at if at < known else 0 for at in lines), dtype=np.intp, count=len(self.arms))
+            # Another set of models may have given a learnt arm another prior; what was learnt belongs to that one.
+            self.priors = np.where(self.at > 0, posterior.priors[self.at], self.priors)
+            self.effect = posterior.effect[self.at]
+            self.spread = posterior.spread[self.at].reshape(len(self.at), -1)
+        if believed != self._believed or evidence.changes != self._counted:
+            self.counts = evidence.counts[self.at]
+            self._take_counts()
+            self._believed, self._counted = believed, evidence.changes
 
     def _dominated(self) -> NDArray[np.bool_]:
         """Models that are dearer and by their prior worse than another: they do not get a nursery."""
@@ -88,26 +114,40 @@ class Candidates:
                 best[arm] = max(quality, best.get(arm, 0.0))
         return known_or_mean([best.get(arm) for arm in self.arms])
 
-    def costs(self, counts: Vector, input_tokens: int, most_output: int | None) -> tuple[Vector, float]:
+    def _take_counts(self) -> None:
+        """What follows from the counts alone: who answers, how long, for how much, and how far draws go."""
+        counts = self.counts
+        totals = counts.sum(axis=0).tolist()
+        calls, answers = counts[:, CALLS], counts[:, ANSWERS]
+        self.answering = 1.0 - counts[:, FAILURES] / (calls + _CALLS_ASSUMED)
+        worth = totals[SCORED] + _SCORES_ASSUMED
+        share = worth / (worth + _UNSCORED * max(totals[CALLS] - totals[SCORED], 0.0))
+        self.reach = (share * self.answering) * (1.0 + _CURIOSITY * np.exp(calls / -_CURIOUS_CALLS))
+        seen = totals[ANSWERS] + 1.0
+        self._answer = (counts[:, OUTPUT] + (totals[OUTPUT] + _ANSWER) / seen) / (answers + 1.0)
+        self._answer_cost = self._answer * self._output
+        typical = (totals[INPUT] + _PROMPT) / seen * self._input + self._answer_cost
+        billed = counts[:, BILLED]
+        self._billed = self._unpriced or bool((billed > answers).any())
+        if self._billed:
+            self._bill = np.where(billed > 0, counts[:, COST] / np.maximum(billed, 1.0), np.nan)
+            typical = self._as_billed(typical)
+        self._dearest = float(typical.max())
+
+    def costs(self, input_tokens: int, most_output: int | None) -> tuple[Vector, float]:
         """Expected USD of this request per model, and the mean cost of the dearest over all requests.
 
         Output tokens are learnt per arm and prices come from the catalogue, so a price change needs no relearning. A
         model without a price costs what its bills said on average; without bills, as much as the others.
         """
-        answers = counts[:, ANSWERS]
-        total = answers.sum() + 1.0
-        prompt = (counts[:, INPUT].sum() + _PROMPT) / total
-        output = (counts[:, OUTPUT] + (counts[:, OUTPUT].sum() + _ANSWER) / total) / (answers + 1.0)
-        typical = prompt * self._input + output * self._output
-        if most_output is not None:
-            output = np.minimum(output, most_output)
-        costs = input_tokens * self._input + output * self._output
-        billed = counts[:, BILLED]
-        if self._unpriced or (billed > answers).any():
-            bill = np.where(billed > 0, counts[:, COST] / np.maximum(billed, 1.0), np.nan)
-            wanted = np.isnan(costs) | ((answers == 0) & (billed > 0))
-            costs, typical = (known_or_mean(np.where(wanted, bill, each)) for each in (costs, typical))
-        return costs, float(typical.max())
+        answer = self._answer_cost if most_output is None else np.minimum(self._answer, most_output) * self._output
+        costs = input_tokens * self._input + answer
+        return self._as_billed(costs) if self._billed else costs, self._dearest
+
+    def _as_billed(self, costs: Vector) -> Vector:
+        """The costs, where they cannot be worked out those of earlier bills."""
+        wanted = np.isnan(costs) | ((self.counts[:, ANSWERS] == 0) & (self.counts[:, BILLED] > 0))
+        return known_or_mean(np.where(wanted, self._bill, costs))
 
     def seconds(self, measured: Mapping[str, float]) -> Vector:
         """Expected latency per model: measured, else as the catalogue says, else as the others'."""

@@ -32,13 +32,13 @@ class Labels:
         self.xx: Vector = np.zeros((size, size))
         self.xy: Vector = np.zeros(size)
 
-    def add(self, features: Vector, score: float) -> None:
-        """Take in one scored answer."""
+    def add(self, features: Vector, weight: float, score: float) -> None:
+        """Take in so much of a scored answer; `score` is weighted already."""
         self.resize(len(features))
         size = len(features)
-        self.count += 1.0
+        self.count += weight
         self.score += score
-        self.xx[:size, :size] += np.outer(features, features)
+        self.xx[:size, :size] += weight * np.outer(features, features)
         self.xy[:size] += features * score
 
     def include(self, other: Labels, share: float = 1.0) -> None:
@@ -142,6 +142,7 @@ class Evidence:
         size: the most features seen.
         at: the line of `counts` and of everything derived that belongs to an arm; line 0 is every arm never seen.
         counts: the counts of all replicas together, a line per arm, in the order of `COUNTS`.
+        changes: how often the counts have changed.
         ignored: rows of other replicas that could not be read.
     """
 
@@ -149,6 +150,7 @@ class Evidence:
         self.size = size
         self.at: dict[str, int] = {}
         self.counts: Vector = np.zeros((1, len(COUNTS)))
+        self.changes = 0
         self.ignored = 0
         self._own: dict[str, Row] = {}
         self._others: dict[str, dict[str, Row]] = {}
@@ -162,16 +164,23 @@ class Evidence:
     def count(self, arm: str, changes: Mapping[int, float]) -> None:
         """Add to an arm's counts."""
         row = self._open(arm)
+        self.changes += 1
         for column, amount in changes.items():
             row.counts[column] += amount
             self.counts[self.at[arm], column] += amount
 
-    def label(self, arm: str, features: Vector, score: float) -> None:
-        """Add a scored answer."""
+    def label(
+        self, arm: str, features: Vector, score: float, weight: float = 1.0, revised: tuple[float, float] | None = None
+    ) -> None:
+        """Add a scored answer, in the place of an earlier score and its weight if there was one."""
         self.size = max(self.size, len(features))
-        self.count(arm, {SCORED: 1.0})
-        self._own[arm].labels.add(features, score)
-        self._labels[arm].add(features, score)
+        self.count(arm, {SCORED: float(revised is None)})
+        earlier, replaced = revised or (0.0, 0.0)
+        # Information is never taken away, or the sums could stop being those of any answers.
+        more = max(weight - replaced, 0.0)
+        change = (replaced + more) * score - replaced * earlier
+        self._own[arm].labels.add(features, more, change)
+        self._labels[arm].add(features, more, change)
 
     def renew(self, arm: str, keep: float, shift: float) -> None:
         """Open an arm's next epoch from a share of what is known, its level moved by `shift`."""
@@ -224,6 +233,7 @@ class Evidence:
         """Add up an arm's rows, counts of all epochs, labels of the latest; in the order of replicas, not of arrival."""
         rows = [row for _, row in sorted(self._others.get(arm, {}).items())]
         rows += [self._own[arm]] if arm in self._own else []
+        self.changes += 1
         at = self.at.setdefault(arm, len(self.at) + 1)
         if at == len(self.counts):
             self.counts = np.append(self.counts, np.zeros((1, len(COUNTS))), axis=0)

@@ -14,6 +14,7 @@ so an arm that was never judged is expected at its prior plus the difficulty, wi
 
 from __future__ import annotations
 
+from functools import cache
 from math import log, sqrt
 
 import numpy as np
@@ -31,7 +32,7 @@ class Posterior:
         difficulty_ridge: likewise of a feature having no effect on the difficulty.
     """
 
-    def __init__(self, size: int, intercept_ridge: float, feature_ridge: float, difficulty_ridge: float = 1.0) -> None:
+    def __init__(self, size: int, intercept_ridge: float, feature_ridge: float, difficulty_ridge: float) -> None:
         self._ridges = (intercept_ridge, feature_ridge, difficulty_ridge)
         self.resize(size)
 
@@ -86,21 +87,36 @@ def win_probabilities(means: Vector, deviations: Vector, cells: int = 48) -> Vec
     >>> win_probabilities(np.array([0.5, 0.5]), np.array([0.1, 0.1])).round(3).tolist()
     [0.5, 0.5]
     """
+    size = len(means)
     deviations = np.maximum(deviations, 1e-6)
     # The largest of n standard normals lies near sqrt(2 ln n).
-    tops = means + (1.5 + sqrt(2.0 * log(len(means) + 1.0))) * deviations
-    low = (means - 3.0 * deviations).max()
+    tops = means + (1.5 + sqrt(2.0 * log(size + 1.0))) * deviations
+    low = float((means - 3.0 * deviations).max())
     alive = np.flatnonzero(tops > low)
-    if len(alive) < len(means):
-        result = np.zeros(len(means))
-        result[alive] = win_probabilities(means[alive], deviations[alive], cells) if len(alive) > 1 else 1.0
-        return result
-    points = np.linspace(low, tops.max(), cells + 1)
-    z = (points - means[:, None]) / deviations[:, None]
-    below = 0.5 + 0.5 * np.tanh(z * (0.7978845608 + 0.035677408 * z * z))
-    np.maximum(below, 1e-9, out=below)
+    wins: Vector = np.zeros(size)
+    if len(alive) == 1:
+        wins[alive] = 1.0
+        return wins
+    if len(alive) < size:
+        means, deviations, tops = means[alive], deviations[alive], tops[alive]
+    points = _grid(cells) * (float(tops.max()) - low)
+    z = points + (low - means)[:, None]
+    z /= deviations[:, None]
+    below = z * z
+    below *= 0.035677408
+    below += 0.7978845608
+    below *= z
+    np.tanh(below, out=below)
+    below += 1.0 + 1e-9
+    below *= 0.5
     others = below.prod(axis=0) / below
-    steps = (below[:, 1:] - below[:, :-1]) * (others[:, 1:] + others[:, :-1])
-    wins: Vector = steps.sum(axis=1)
-    wins /= wins.sum()
+    steps = np.diff(below)
+    steps *= others[:, 1:] + others[:, :-1]
+    share = steps.sum(axis=1)
+    wins[alive] = share / share.sum()
     return wins
+
+
+@cache
+def _grid(cells: int) -> Vector:
+    return np.linspace(0.0, 1.0, cells + 1)

@@ -34,11 +34,13 @@ class TallyPolicy(LearningPolicy):
         if reward is None and quality is None:
             return
         if lesson.counted:
-            # A score takes the place of the 1 that success stood for; a late outcome brings latency and cost.
-            new = quality if quality is not None else (reward or 0.0)
-            change = {"reward": new - 1.0}
+            # A score takes the place of the 1 that success stood for, or of a score that knew less; a late outcome
+            # brings latency and cost.
+            change = {"reward": _worth(lesson, quality) if quality is not None else (reward or 0.0) - 1.0}
         else:
-            gained = reward if reward is not None else (quality or 0.0)
+            gained = 1.0 if reward is None else reward
+            if quality is not None:
+                gained += _worth(lesson, quality)
             change = {"n": 1.0, "reward": gained, "successes": float(lesson.ok)}
         with self._lock:
             for sums in (self._own, self.totals):
@@ -103,6 +105,12 @@ class TallyPolicy(LearningPolicy):
             self._own.clear()
             self._others.clear()
             self.totals.clear()
+
+
+def _worth(lesson: Lesson, quality: float) -> float:
+    """What a score adds to a success, which counts 1 without it."""
+    before, weight = lesson.revised or (1.0, 0.0)
+    return lesson.weight * (quality - 1.0) - weight * (before - 1.0)
 
 
 def known_share(value: Any) -> float | None:

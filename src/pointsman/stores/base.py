@@ -21,9 +21,11 @@ class Store(Protocol):
 
     Attributes:
         shared: whether other processes may read it.
+        remote: whether it is behind a network, so that no call should wait for it.
     """
 
     shared: bool
+    remote: bool
 
     def get(self, space: str, key: str) -> Json | None:
         """The value, or None."""

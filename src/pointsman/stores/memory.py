@@ -17,6 +17,7 @@ class MemoryStore:
     """Spaces as dictionaries. Values are kept as JSON text, so that what is read was never somebody's live object."""
 
     shared = False
+    remote = False
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

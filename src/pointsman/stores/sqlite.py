@@ -36,6 +36,7 @@ class SQLiteStore:
     """
 
     shared = True
+    remote = False
 
     def __init__(self, path: str | Path, *, busy_timeout: float = 1.0) -> None:
         self.path = str(path)

@@ -1,6 +1,8 @@
-"""From a URL to a store: `memory://`, `sqlite:///FILE`."""
+"""From a URL to a store: `memory://`, `sqlite:///FILE`, `jsonl:///FILE`, `redis://HOST:PORT/N`, or `env:NAME` for one of these."""
 
 from __future__ import annotations
+
+import os
 
 from pointsman.catalog.bounds import short
 from pointsman.errors import ConfigError
@@ -13,15 +15,31 @@ def open_store(given: str | Store) -> Store:
 
     Raises:
         ConfigError: E4006, for a URL of another form.
-        StoreError: E4301, if the file cannot be opened.
+        StoreError: E4301, if the file cannot be opened. A Redis that is away is waited for in the background.
     """
     if not isinstance(given, str):
         return given
+    if given.startswith("env:"):
+        name = given.removeprefix("env:")
+        given = os.environ.get(name, "")
+        if not given or given.startswith("env:"):
+            raise ConfigError(f"the store's URL is to be in {short(name)}, which names none", hint=f"export {name}=...")
     if given in ("memory://", "memory:"):
         return MemoryStore()
     if given.startswith("sqlite:///") and len(given) > len("sqlite:///"):
         from pointsman.stores.sqlite import SQLiteStore  # noqa: PLC0415  sqlite3 is loaded when it is used
 
         return SQLiteStore(given.removeprefix("sqlite:///"))
+    if given.startswith("jsonl:///") and len(given) > len("jsonl:///"):
+        from pointsman.stores.jsonl import JSONLStore  # noqa: PLC0415  likewise
+
+        return JSONLStore(given.removeprefix("jsonl:///"))
     scheme = given.partition("://")[0]
-    raise ConfigError(f"{short(scheme)} is no store this version has", hint="one of: memory://, sqlite:///FILE")
+    if scheme in ("redis", "rediss", "unix"):
+        from pointsman.stores.redis import RedisStore  # noqa: PLC0415  the package redis is an extra
+
+        return RedisStore(given)
+    raise ConfigError(
+        f"{short(scheme)} is no store this version has",
+        hint="one of: memory://, sqlite:///FILE, jsonl:///FILE, redis://HOST:PORT/N, rediss://, unix:///PATH",
+    )

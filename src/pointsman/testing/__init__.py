@@ -18,6 +18,8 @@ from .models import RequestRecord, ServedModel
 from .process import ModelProcess
 from .prompts import GradablePrompt, gradable_prompts, grade
 from .server import ModelServer
+from .simulated import SimulatedModel
+from .virtual import VirtualClock, VirtualLoop, run_virtually
 
 __all__ = [
     "FAULTS",
@@ -29,7 +31,11 @@ __all__ = [
     "ModelServer",
     "RequestRecord",
     "ServedModel",
+    "SimulatedModel",
+    "VirtualClock",
+    "VirtualLoop",
     "gradable_prompts",
     "grade",
+    "run_virtually",
     "serve",
 ]

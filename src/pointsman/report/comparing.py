@@ -1,0 +1,29 @@
+"""What other policies would have got on the same log, where the log can say it."""
+
+from __future__ import annotations
+
+from pointsman.errors import PointsmanError
+from pointsman.report.markup import paragraph, table
+from pointsman.stores.base import Store
+
+POLICIES = ("best", "cheapest", "fastest", "round_robin", "weighted")
+
+
+def comparison(store: Store) -> str:
+    """Estimates with intervals side by side, or sentences that say why there are none."""
+    from pointsman.replay import compare  # noqa: PLC0415  numpy is loaded when something is estimated
+    from pointsman.replay.results import COLUMNS  # noqa: PLC0415  likewise
+
+    try:
+        found = compare(store, POLICIES)
+    except PointsmanError as error:
+        return paragraph(f"Nothing can be said of other policies: {error.message}.")
+    parts = []
+    if found.evaluations:
+        caption = "Mean score per request with 95 % intervals; DR is the one to read first"
+        parts.append(table(caption, COLUMNS, found.cells, numbers=COLUMNS[1:]))
+    refused: dict[str, list[str]] = {}
+    for policy, each in ((getattr(each, "policy", "?"), each) for each in found.refusals):
+        refused.setdefault(each.message, []).append(policy)
+    parts += [paragraph(f"Refused for {', '.join(names)}: {why}.") for why, names in refused.items()]
+    return "".join([*parts, paragraph(f"{found.note}.", "soft")])

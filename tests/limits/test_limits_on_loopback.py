@@ -1,0 +1,113 @@
+"""Limits against real servers: how many requests reach them, by their own count, through every door."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+from samples import make_spec
+
+from pointsman import Attempt, ModelRegistry, Request, Router
+from pointsman.limits.settings import LimitSettings
+from pointsman.testing import FakeClock, ModelFleet, ServedModel, serve
+
+ASK = Request(messages="Say something.", max_output_tokens=20)
+
+
+def registry_of(fleet: ModelFleet, **limits: Any) -> ModelRegistry:
+    """The fleet's models in its order, each dearer than the last; limits are the first one's."""
+    specs = [
+        make_spec(
+            name,
+            api_base=fleet[name].url,
+            cost_per_1m_input_tokens=10.0**at,
+            cost_per_1m_output_tokens=10.0**at,
+            **({} if at else limits),
+        )
+        for at, name in enumerate(fleet)
+    ]
+    return ModelRegistry(specs)
+
+
+def refused(fleet: ModelFleet) -> int:
+    return sum(record.status == 429 for server in fleet.values() for record in server.requests)
+
+
+async def test_200_at_once_send_no_more_than_the_limit_and_none_is_lost() -> None:
+    clock = FakeClock()
+    with serve([ServedModel("first", rate_limit_rpm=60), ServedModel("second")], clock=clock) as fleet:
+        router = Router(registry_of(fleet, rate_limit_rpm=60), "cheapest", clock=clock, seed=1)
+        async with httpx.AsyncClient(limits=httpx.Limits(max_connections=50), timeout=30) as client:
+
+            async def call(attempt: Attempt) -> Any:
+                body = {"model": attempt.spec.name, "messages": list(attempt.messages)}
+                response = await client.post(f"{attempt.spec.api_base}/chat/completions", json=body)
+                response.raise_for_status()
+                return response.json()
+
+            answers = await asyncio.gather(*(router.arun(ASK, call, deadline=60) for _ in range(200)))
+        assert (fleet["first"].calls, fleet["second"].calls, refused(fleet)) == (60, 140, 0)
+    assert all(answer["choices"][0]["message"]["content"] for answer in answers)
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+async def test_through_litellm_the_servers_headers_are_learnt_and_kept_to(streamed: bool) -> None:
+    clock = FakeClock()
+    with serve([ServedModel("first", rate_limit_rpm=3), ServedModel("second")], clock=clock) as fleet:
+        router = Router(registry_of(fleet), "cheapest", clock=clock, seed=1)
+        for _ in range(6):
+            if streamed:
+                assert "".join([text async for text in router.aask_stream(ASK)])
+            else:
+                assert await router.aask(ASK)
+        assert (fleet["first"].calls, fleet["second"].calls, refused(fleet)) == (3, 3, 0)
+    assert router.limits()["rpm|openai:first"] == {"limit": 3, "remaining": pytest.approx(0), "period": 60}
+
+
+def test_what_a_429_says_is_learnt_through_litellm() -> None:
+    clock = FakeClock()
+    with serve([ServedModel("first", rate_limit_rpm=1), ServedModel("second")], clock=clock) as fleet:
+        httpx.post(
+            f"{fleet['first'].url}/chat/completions", json={"model": "first", "messages": list(ASK.messages or ())}
+        )
+        router = Router(registry_of(fleet), "cheapest", clock=clock, seed=1)
+        assert router.ask(ASK)
+        assert refused(fleet) == 1
+        assert router.limits()["rpm|openai:first"]["remaining"] == 0
+
+
+async def test_a_langchain_model_keeps_to_the_limit() -> None:
+    from pointsman.langchain import ChatPointsman
+
+    clock = FakeClock()
+    with serve([ServedModel("first", rate_limit_rpm=4), ServedModel("second")], clock=clock) as fleet:
+        router = Router(registry_of(fleet, rate_limit_rpm=4), "cheapest", clock=clock, seed=1)
+        model = ChatPointsman(router=router)
+        for answer in await asyncio.gather(*(model.ainvoke("Say something.") for _ in range(10))):
+            assert answer.content
+        assert (fleet["first"].calls, fleet["second"].calls, refused(fleet)) == (4, 6, 0)
+
+
+async def test_litellms_router_with_the_strategy_keeps_to_the_rpm_of_its_deployments() -> None:
+    import litellm
+
+    from pointsman.litellm import install
+
+    with serve([ServedModel("first"), ServedModel("second")]) as fleet:
+        model_list = fleet.litellm_model_list("chat")
+        model_list[0]["litellm_params"]["rpm"] = 4
+        host = litellm.Router(model_list=model_list)
+        clock = FakeClock()
+        strategy = install(
+            host, pointsman_router=Router(ModelRegistry(), "cheapest", clock=clock, seed=1, limits=LimitSettings())
+        )
+        try:
+            messages: Any = [{"role": "user", "content": "Say something."}]
+            for _ in range(5):
+                assert host.completion(model="chat", messages=messages).choices[0].message.content
+                assert (await host.acompletion(model="chat", messages=messages)).choices[0].message.content
+        finally:
+            strategy.uninstall()
+        assert (fleet["first"].calls, fleet["second"].calls) == (4, 6)

@@ -1,0 +1,93 @@
+"""One replica as a process of its own: takes orders as JSON lines on its standard input, answers each with one line."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from collections import Counter
+from typing import Any
+
+import httpx
+
+from pointsman import ModelRegistry, Router
+from pointsman.limits.buckets import Take
+from pointsman.limits.redis_buckets import RedisBuckets
+from pointsman.stores.redis_link import RedisLink
+from pointsman.types import SystemClock
+
+
+class Replica:
+    """A router over served models, and the orders it follows."""
+
+    def __init__(self, catalogue: list[dict[str, Any]], url: str) -> None:
+        self.url = url
+        self.clock = SystemClock()
+        self.router = Router(ModelRegistry(catalogue), "priority", url)
+        self.router.flush()
+
+    async def ask(self, calls: int, deadline: float, model: str | None = None) -> dict[str, Any]:
+        """Make so many calls at once; which models answered, and what was lost."""
+        async with httpx.AsyncClient(timeout=None, limits=httpx.Limits(max_connections=None)) as client:
+
+            async def call(attempt: Any) -> Any:
+                body = {"model": attempt.spec.name, "messages": [{"role": "user", "content": "hi"}]}
+                response = await client.post(f"{attempt.spec.api_base}/chat/completions", json=body)
+                response.raise_for_status()
+                return response.json()
+
+            async def one() -> str:
+                request = {"messages": "hi"} if model is None else {"messages": "hi", "prefer": {model}}
+                from pointsman import Request
+
+                decision = self.router.decide(Request(**request))  # type: ignore[arg-type]
+                return (await self.router.aexecute(decision, call, deadline=deadline)).spec.name
+
+            done = await asyncio.gather(*(one() for _ in range(calls)), return_exceptions=True)
+        lost = [repr(each) for each in done if isinstance(each, BaseException)]
+        return {"served": Counter(each for each in done if isinstance(each, str)), "lost": lost}
+
+    async def wait_behind(self, model: str) -> dict[str, Any]:
+        """Exchange until the others' finding has come here; how long it still holds."""
+        while self.router.health(model).available_in <= 0:
+            self.router.flush()
+            await asyncio.sleep(0.02)
+        return {"available_in": self.router.health(model).available_in, "state": self.router.health(model).state}
+
+    async def wait_available(self, model: str) -> dict[str, Any]:
+        """Let the time pass for which it is behind."""
+        while (wait := self.router.health(model).available_in) > 0:
+            await asyncio.sleep(wait)
+        return {}
+
+    async def take(self, key: str, limit: float, period: float, tries: int) -> dict[str, Any]:
+        """Ask the shared limiter so often; how many were admitted, and how many of them without the server."""
+        buckets = RedisBuckets(RedisLink(self.url), self.clock, lambda: 8)
+        take = [Take(key, 1, limit, period), Take(f"{key}|day", 1, 10 * limit, 86_400.0, "window")]
+        began = time.monotonic()
+        waits = [await buckets.atake(take) for _ in range(tries)]
+        return {
+            "admitted": sum(wait == 0 for wait in waits),
+            "alone": buckets.taken_alone,
+            "seconds": time.monotonic() - began,
+        }
+
+    async def replicas(self, count: int) -> dict[str, Any]:
+        """Exchange until so many processes are known."""
+        while self.router.replicas != count:
+            self.router.flush()
+            await asyncio.sleep(0.02)
+        return {"replicas": self.router.replicas}
+
+
+async def follow(replica: Replica) -> None:
+    print(json.dumps({"ready": True}), flush=True)
+    loop = asyncio.get_running_loop()
+    while line := await loop.run_in_executor(None, sys.stdin.readline):
+        order = json.loads(line)
+        print(json.dumps(await getattr(replica, order.pop("do"))(**order)), flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(follow(Replica(json.loads(sys.argv[1]), sys.argv[2])))
