@@ -218,6 +218,12 @@ class Outcome:
     finish_reason: str | None = None
     cached: bool = False
 
+    def __repr__(self) -> str:
+        given = ((each.name, getattr(self, each.name)) for each in fields(self))
+        # An error by its type alone: what a provider's error says may quote the prompt, or a key.
+        shown = (f"{n}={type(v).__name__ if n == 'error' else repr(v)}" for n, v in given if v is not None)
+        return f"Outcome({', '.join(shown)})"
+
     @property
     def ok(self) -> bool:
         """Whether the attempt delivered an answer."""

@@ -59,6 +59,12 @@ def test_deployments_with_other_keys_are_other_accounts_and_the_keys_stay_out() 
     assert "canary" not in repr((first, second, third))
 
 
+def test_an_address_comes_without_whoever_logs_in_there() -> None:
+    entry = deployment("openai/house")
+    entry["litellm_params"]["api_base"] = "https://me:canary@house.test:8000/v1"
+    assert spec_of(entry).api_base == "https://house.test:8000/v1"
+
+
 def test_what_is_declared_wins_and_the_rest_is_filled_in() -> None:
     own = declared("gpt-4o", context_window=50_000, cost_per_1m_input_tokens=1.0)
     spec = specs_for([deployment("openai/gpt-4o")], [own])[0][0]

@@ -71,6 +71,7 @@ Score = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 _LONGEST_NAME = 80
 # Of one entry; beyond so many, more problems help nobody.
 _MOST_PROBLEMS = 50
+_PASSWORD = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://[^/?#@]*:[^/?#]*@")
 _ENV = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
@@ -211,6 +212,13 @@ class ModelSpec(BaseModel):
     def _key_is_a_reference(cls, value: Any) -> Any:
         if value is not None and not (isinstance(value, str) and _ENV.match(value)):
             raise ValueError("expected a reference such as 'env:OPENAI_API_KEY', never the key itself")
+        return value
+
+    @field_validator("api_base", mode="after")
+    @classmethod
+    def _address_without_password(cls, value: str | None) -> str | None:
+        if value is not None and _PASSWORD.match(value):
+            raise ValueError("expected an address without a password; a key goes into api_key, as a reference")
         return value
 
     @model_validator(mode="after")

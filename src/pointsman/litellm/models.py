@@ -16,6 +16,8 @@ from pointsman.errors import ConfigError
 Deployment = Mapping[str, Any]
 
 _SHOWN_ID = 24
+# Who logs in at an address, and how, is LiteLLM's to know.
+_USER = re.compile(r"(?<=://)[^/?#@]*@")
 _MODES = {
     "chat": "generation.text.chat",
     "responses": "generation.text.chat",
@@ -83,7 +85,7 @@ def spec_of(deployment: Deployment, name: str | None = None) -> ModelSpec:
         context_window=None if limit is None else max(limit, output or 0),
         max_output_tokens=output,
         litellm_model=params["model"],
-        api_base=base if isinstance(base, str) else None,
+        api_base=_USER.sub("", base) if isinstance(base, str) else None,
         account=_account(params.get("api_key")),
         rate_limit_rpm=_count(params.get("rpm")),
         rate_limit_tpm=_count(params.get("tpm")),
