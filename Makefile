@@ -10,7 +10,7 @@ READY := $(VENV)/.ready
 # LiteLLM would otherwise fetch its price map from the network when it is imported.
 export LITELLM_LOCAL_MODEL_COST_MAP := True
 
-.PHONY: help setup demo test test-all test-versions lint type bench docs docs-generated notebooks clean
+.PHONY: help setup demo test test-all test-versions lint type bench bench-chaos docs docs-generated notebooks clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -46,7 +46,10 @@ type: $(READY)  ## mypy, strict
 	$(BIN)/mypy
 
 bench: $(READY)  ## the benchmark tables, peers included
-	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	@for script in $(filter-out benchmarks/chaos.py,$(wildcard benchmarks/*.py)); do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+bench-chaos: $(READY)  ## the reliability scorecard, LiteLLM and LangChain beside (about half an hour)
+	$(BIN)/python benchmarks/chaos.py $(ARGS)
 
 notebooks: $(READY)  ## execute every notebook, top to bottom, offline
 	$(BIN)/python -m pytest --nbmake notebooks

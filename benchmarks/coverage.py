@@ -43,7 +43,8 @@ def softmax(strength: float, floor: float, seed: int) -> Callable[[Vector], Vect
     def shares(features: Vector) -> Vector:
         scores = features @ weights
         raw = np.exp(scores - scores.max(axis=-1, keepdims=True))
-        return (1.0 - floor) * raw / raw.sum(axis=-1, keepdims=True) + floor / MODELS
+        mixed: Vector = (1.0 - floor) * raw / raw.sum(axis=-1, keepdims=True) + floor / MODELS
+        return mixed
 
     return shares
 

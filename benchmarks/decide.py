@@ -12,30 +12,40 @@ import os
 import statistics
 import time
 from collections.abc import Callable
+from random import Random
 
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
+# Small matrices: threads only get in each other's way.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from rich.console import Console
 from rich.table import Table
 
-from pointsman import ModelRegistry, ModelSpec, Request, Router
+from pointsman import ModelRegistry, ModelSpec, Outcome, Request, Router
+from pointsman.features import KeptFeatures
+from pointsman.policies import Context
 
 SIZES = (10, 100, 1_000, 10_000)
+MOST_LEARNT = 100
+QUESTION = (
+    "A train leaves Rome at 9:40 and travels 300 km at 75 km/h; another leaves Milan at 10:10 and goes 25 % faster. When do "
+    "they meet, and how far from Rome? Explain each step of your calculation, and give the answer as a single number. "
+) * 3
 LONG_PROMPT = "All work and no play makes Jack a dull boy. " * 9_000  # about 100,000 tokens
 
 
 def microseconds(action: Callable[[], object], *, batches: int = 15, seconds: float = 0.02) -> float:
-    """Median over batches of the mean time per call."""
+    """Median over batches of the mean time per call: of this thread, so that what else the machine does counts less."""
     action()
-    started = time.perf_counter()
+    started = time.thread_time()
     action()
-    per_batch = max(1, int(seconds / max(time.perf_counter() - started, 1e-7)))
+    per_batch = max(1, int(seconds / max(time.thread_time() - started, 1e-7)))
     means = []
     for _ in range(batches):
-        started = time.perf_counter()
+        started = time.thread_time()
         for _ in range(per_batch):
             action()
-        means.append((time.perf_counter() - started) / per_batch)
+        means.append((time.thread_time() - started) / per_batch)
     return statistics.median(means) * 1e6
 
 
@@ -76,6 +86,52 @@ def litellm_selection(size: int) -> Callable[[], object]:
     return lambda: router.get_available_deployment(model="group", messages=messages, request_kwargs={})
 
 
+def rated(size: int) -> ModelRegistry:
+    """As `registry_of`, with catalogue qualities from 0.5 to 0.8."""
+    specs = registry_of(size).list_models()
+    return ModelRegistry(
+        spec.model_copy(update={"quality": {"general": 0.5 + 0.3 * (at * 7 % size) / size}})
+        for at, spec in enumerate(specs)
+    )
+
+
+def adaptive_times(size: int, scores: int) -> list[float]:
+    """The learner after so many scores: a decision, its core (no features, no router), all a request costs."""
+    router, chance = Router(rated(size), "adaptive", seed=1), Random(2)
+    asked = Request(messages=QUESTION)
+    answered = Outcome(input_tokens=200, output_tokens=100, seconds=1.0)
+
+    def serve() -> None:
+        decision = router.decide(asked)
+        router.observe(decision, answered)
+        router.feedback(decision.id, float(chance.random() < 0.5 + (decision.spec.mean_quality or 0.0) / 3.0))
+
+    for _ in range(scores):
+        serve()
+    decision = router.decide(asked)
+    # Features that are taken as they are cost next to nothing, and leave everything else as it is.
+    known = Request(messages=QUESTION, features=KeptFeatures(decision.memo))
+
+    def core() -> object:
+        return router.policy.probabilities(decision.arms, Context(known, input_tokens=200))
+
+    def outcome() -> None:
+        router.observe(router.decide(asked), answered)
+
+    return [microseconds(lambda: router.decide(asked)), *(microseconds(each) for each in (core, outcome, serve))]
+
+
+def adaptive_table(sizes: list[int]) -> Table:
+    table = Table(title="adaptive, microseconds (median)")
+    for heading in ("models", "scores so far", "decide", "its core", "decide, outcome", "decide, outcome, score"):
+        table.add_column(heading, justify="right")
+    for size in sizes:
+        for scores in (0, 1_000):
+            times = adaptive_times(size, scores)
+            table.add_row(f"{size:,}", f"{scores:,}", *(f"{each:,.1f}" for each in times))
+    return table
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES))
@@ -109,6 +165,7 @@ def main() -> None:
         shown = ["-", "-"] if peer is None else [f"{peer:,.1f}", f"{peer / times[0]:,.1f} x"]
         table.add_row(f"{size:,}", *(f"{each:,.1f}" for each in times), *shown)
     Console(width=140).print(table)
+    Console(width=140).print(adaptive_table([size for size in options.sizes if size <= MOST_LEARNT]))
     router = Router(ModelRegistry([ModelSpec(name="wide", provider="openai", context_window=1_000_000)]), "weighted")
     long = Request(messages=[{"role": "user", "content": LONG_PROMPT}])
     short_time, long_time = microseconds(lambda: router.decide(everybody)), microseconds(lambda: router.decide(long))

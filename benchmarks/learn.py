@@ -15,6 +15,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 
 import argparse
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import lru_cache
 from pathlib import Path
@@ -27,6 +28,8 @@ from rich.console import Console
 from rich.table import Table
 
 TRACES = Path(__file__).resolve().parents[1].parent / "shared" / "traces"
+
+Results = Callable[[Scenario, str], list[Result]]
 
 
 @lru_cache(maxsize=1)
@@ -48,7 +51,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     given = parser.parse_args()
     chosen = given.only or list(players())
-    console = Console()
+    console = Console(width=130)
     with ProcessPoolExecutor(given.jobs) as pool:
         for number, trace in enumerate(traces(given.traces)):
 
@@ -58,28 +61,35 @@ def main() -> None:
 
             size = f"{len(trace.prompts):,} prompts, {len(trace.models)} models, {given.seeds} seeds"
             console.print(learning_table(f"{trace.name}: {size}", chosen, results))
-            console.print(budget_table(trace.name, results))
+            if "adaptive" in chosen:
+                console.print(budget_table(trace.name, results))
 
 
-def learning_table(title: str, chosen: list[str], results) -> Table:
+def learning_table(title: str, chosen: list[str], results: Results) -> Table:
     table = Table("% of the best single model", title=title, title_justify="left")
     for scenario in SCENARIOS:
         table.add_column(scenario.name, justify="right")
+    table.add_column("static, worst seed", justify="right")
     table.add_column("static, % of oracle", justify="right")
+    known = players()
     for player in chosen:
+        if known[player] is None:
+            table.add_row(player, "not installed")
+            continue
         row = [results(scenario, player) for scenario in SCENARIOS]
         medians = [f"{median(each.of_best for each in cell):.1f}" for cell in row]
-        table.add_row(player, *medians, f"{median(each.of_oracle for each in row[0]):.1f}")
+        worst = f"{min(each.of_best for each in row[0]):.1f}"
+        table.add_row(player, *medians, worst, f"{median(each.of_oracle for each in row[0]):.1f}")
     return table
 
 
-def budget_table(title: str, results) -> Table:
+def budget_table(title: str, results: Results) -> Table:
     table = Table("adaptive, held to", title=f"{title}: budgets", title_justify="left")
     for column in ("% of the best single model", "overspend %, mean", "worst seed"):
         table.add_column(column, justify="right")
     for scenario in BUDGETS:
         cell = results(scenario, "adaptive")
-        over = [each.overspend for each in cell]
+        over = [each.overspend or 0.0 for each in cell]
         table.add_row(
             scenario.name,
             f"{median(each.of_best for each in cell):.1f}",

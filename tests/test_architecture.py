@@ -57,7 +57,7 @@ LAYERS: list[tuple[str, ...]] = [
     ),
     ("chooser", "decision"),
     (
-        "answers",
+        "recall",
         "admission",
         "background",
         "blame",
@@ -73,7 +73,9 @@ LAYERS: list[tuple[str, ...]] = [
         "replay",
         "listeners",
         "monitor",
+        "health_probes",
         "probes",
+        "patience",
         "shared",
         "rewards",
         "steps",
@@ -81,10 +83,11 @@ LAYERS: list[tuple[str, ...]] = [
         "threads",
         "telemetry",
         "workers",
+        "token_lessons",
         "watch",
     ),
     ("calling", "config", "router"),
-    ("langchain", "litellm", "testing"),
+    ("bench", "langchain", "litellm", "testing"),
     ("cli", "demo", "reference", "report", "__main__"),
 ]
 MOST_LINES = 400

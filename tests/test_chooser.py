@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from samples import make_spec
+from samples import StatusError, make_spec
 
-from pointsman import ConfigError, Context, Lesson, ModelRegistry, Outcome, Request, Router
+from pointsman import (
+    ConfigError,
+    Context,
+    Lesson,
+    ModelRegistry,
+    NoEligibleModelsError,
+    Outcome,
+    Request,
+    Router,
+)
 from pointsman.snapshot import Arms
+from pointsman.testing import FakeClock
 
 Make = Callable[..., Router]
 
@@ -81,6 +93,46 @@ def test_concurrent_calls_do_not_all_explore_the_same_arm() -> None:
 
     router.run("hi", call, honours_timeout=True)
     assert sorted(opened) == ["a", "b", "c", "d"], "a pull counts while it is under way"
+
+
+def test_decisions_in_eight_threads_do_not_all_take_one_arm() -> None:
+    registry = ModelRegistry([make_spec(name) for name in "abcdefgh"])
+    router = Router(registry, "ucb", seed=1)
+    together = threading.Barrier(8)
+
+    def decide(_: int) -> str:
+        together.wait()
+        return router.decide("hi").model
+
+    for _ in range(20):
+        with ThreadPoolExecutor(8) as pool:
+            chosen = Counter(pool.map(decide, range(8)))
+        assert set(chosen.values()) == {1}, "nobody has an outcome yet, so every arm gets its share of the pulls"
+
+
+def test_a_decision_that_nobody_carries_out_stops_counting_after_a_minute(make_router: Make, clock: FakeClock) -> None:
+    router = make_router("ucb", registry=ModelRegistry([make_spec("a"), make_spec("b")]))
+    told, forgotten = router.decide("hi"), router.decide("hi")
+    assert told.model != forgotten.model
+    router.observe(told, Outcome(seconds=1.0))
+    assert dict(router._chooser.pulls.counts) == {forgotten.spec.arm: 1}
+    clock.advance(61)
+    again = router.decide("hi")
+    assert again.model == forgotten.model, "it has no pull any more, and no outcome"
+    assert dict(router._chooser.pulls.counts) == {forgotten.spec.arm: 1}
+
+
+def test_a_fallbacks_call_takes_the_place_of_what_was_promised(make_router: Make) -> None:
+    router = make_router("ucb", registry=ModelRegistry([make_spec("a"), make_spec("b")]))
+
+    def call(attempt: Any) -> str:
+        assert dict(router._chooser.pulls.counts) == {attempt.spec.arm: 1}
+        if attempt.number == 1:
+            raise StatusError(500)
+        return "answer"
+
+    assert router.run("hi", call) == "answer"
+    assert dict(router._chooser.pulls.counts) == {}
 
 
 def test_deployments_of_one_model_teach_one_arm() -> None:
@@ -184,3 +236,53 @@ def test_select_model_reads_other_registries_words(make_router: Make) -> None:
     router = make_router("cheapest")
     assert router.select_model(capabilities=["vision"], max_cost=0.5, context_length=8000).name == "good"
     assert router.select_model({"capabilities": ["tools"], "exclude_models": ["cheap"]}).name == "fast"
+
+
+def test_select_model_takes_every_requirement_that_other_registries_have(make_router: Make) -> None:
+    registry = ModelRegistry(
+        [
+            make_spec(
+                "llama",
+                provider="ollama",
+                size="8B",
+                tokens_per_second=80,
+                capabilities=["text_generation", "code_generation"],
+                expertise=["general"],
+                input_modalities=["text"],
+                output_modalities=["text"],
+                languages=["en"],
+                regions=["eu"],
+                max_context_length=16_000,
+                latency_p50_ms=400,
+                cost_per_1m_input_tokens=0,
+                cost_per_1m_output_tokens=0,
+            ),
+            make_spec("other", capabilities=["text_generation"], quality={"general": 1.0}),
+        ]
+    )
+    router = make_router("best", registry=registry)
+    wishes: dict[str, Any] = {
+        "capabilities": ["text_generation", "code_generation"],
+        "expertise": ["general", "reasoning"],
+        "min_size": "7B",
+        "max_size": "70B",
+        "min_speed": 50,
+        "max_latency": 0.5,
+        "max_cost": 0.01,
+        "context_length": 8_000,
+        "input_modalities": ["text"],
+        "output_modalities": ["text"],
+        "language": "en",
+        "region": "eu",
+        "preferred_models": ["llama"],
+        "preferred_providers": ["ollama"],
+        "providers": ["ollama"],
+        "exclude_models": ["other"],
+        "exclude_providers": ["openai"],
+    }
+    for name, value in wishes.items():
+        assert router.select_model({name: value}).name in {"llama", "other"}, name
+    assert router.select_model(wishes).name == "llama"
+    assert router.select_model(min_size="7B").name == "llama"
+    with pytest.raises(NoEligibleModelsError):
+        router.select_model(min_size="9B")

@@ -49,6 +49,7 @@ def ask(registry: ModelRegistry, rules: Rules | None = None, **wishes: Any) -> t
         ({"expertise": "reasoning"}, {"cheap", "good", "fast", "plain"}, None),
         ({"expertise": "law"}, {"plain"}, "expertise"),
         ({"min_size": 7}, set(), "size"),
+        ({"max_size": "500M"}, set(), "size"),
         ({"input_tokens": 1000, "max_output_tokens": 1000, "max_cost": 0.001}, {"cheap"}, "cost"),
         ({"model": "good"}, {"good"}, "model"),
         ({"needs": {"feature:x"}}, set(), "needs"),
@@ -59,6 +60,48 @@ def test_each_requirement(registry: ModelRegistry, wishes: dict[str, Any], left:
     assert names == left
     assert set(reasons) == {"cheap", "good", "fast", "plain"} - left
     assert set(reasons.values()) <= {check}
+
+
+@pytest.mark.parametrize(
+    ("size", "found"),
+    [
+        ("7B", {"m7", "m70", "moe"}),
+        ("7b", {"m7", "m70", "moe"}),
+        ("7", {"m7", "m70", "moe"}),
+        (7, {"m7", "m70", "moe"}),
+        (7.0, {"m7", "m70", "moe"}),
+        ("70B", {"m70"}),
+        ("500M", {"m05", "m7", "m70", "moe"}),
+        ("8x7B", {"m70", "moe"}),
+        ("0", {"m05", "m7", "m70", "moe"}),
+    ],
+)
+def test_sizes_are_read_as_people_write_them(size: Any, found: set[str]) -> None:
+    sizes = {"m05": "500M", "m7": "7B", "m70": 70, "moe": "8x7B", "unknown": None}
+    registry = ModelRegistry([make_spec(name, size_billions=each) for name, each in sizes.items()])
+    assert ask(registry, min_size=size)[0] == found
+    assert (
+        ask(registry, max_size=size)[0]
+        == {name for name in sizes if name != "unknown" and name not in found}
+        | ask(registry, min_size=size, max_size=size)[0]
+    )
+
+
+def test_weights_are_numbers_by_name() -> None:
+    request = Request(weights={"quality": 1, "cost": 2, "latency": 0.5})
+    assert dict(request.weights) == {"quality": 1.0, "cost": 2.0, "latency": 0.5}
+    assert dict(Request().weights) == {}
+    assert "cost" in repr(request)
+    assert "weights" not in repr(Request())
+
+
+@pytest.mark.parametrize("policy", ["best", "cheapest", "fastest", "weighted", "priority", "ucb"])
+def test_weights_mean_nothing_to_policies_with_one_goal(registry: ModelRegistry, policy: str) -> None:
+    plain, weighed = Request(input_tokens=9), Request(input_tokens=9, weights={"cost": 100.0, "quality": 0})
+    choices = [
+        [Router(registry, policy, seed=seed).decide(request).model for seed in range(5)] for request in (plain, weighed)
+    ]
+    assert choices[0] == choices[1]
 
 
 def test_unknown_facts_are_allowed_or_excluded_as_the_rules_say(registry: ModelRegistry) -> None:
@@ -133,6 +176,12 @@ def test_an_unknown_model_is_not_an_empty_list(registry: ModelRegistry) -> None:
         {"max_cost": float("nan")},
         {"max_latency": -2},
         {"soft": ["colour"]},
+        {"min_size": "big"},
+        {"max_size": -7},
+        {"weights": {"beauty": 1}},
+        {"weights": {"cost": -1}},
+        {"weights": {"cost": float("nan")}},
+        {"weights": [1, 2]},
         {"exclude": 5},
     ],
 )

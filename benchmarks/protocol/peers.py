@@ -7,13 +7,15 @@ they want vectors, so that they are compared as learners and not by the encoder 
 from __future__ import annotations
 
 import asyncio
+import logging
 from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
 from random import Random
 from typing import Any
 
 import numpy as np
-from protocol.scenarios import Told
+
+from protocol.scenarios import COST_WEIGHT, Told
 
 # The traces have no latencies: all models are taken to write equally fast.
 _SECONDS_TO_START, _TOKENS_PER_SECOND = 0.5, 60.0
@@ -26,6 +28,8 @@ class LiteLLMRouterPlayer:
         import litellm
 
         litellm.suppress_debug_info = True
+        for name in ("LiteLLM", "LiteLLM Router"):
+            logging.getLogger(name).setLevel(logging.ERROR)
         self._trace = told.trace
         self._random = Random(told.seed)
         self._loop = asyncio.new_event_loop()
@@ -110,14 +114,14 @@ class LiteLLMAdaptivePlayer:
 
 
 class MABWiserPlayer:
-    """MABWiser's LinTS on our features and the reward; every arm starts from one neutral observation."""
+    """MABWiser's LinUCB on our features and the reward; every arm starts from one neutral observation."""
 
     def __init__(self, told: Told) -> None:
         from mabwiser.mab import MAB, LearningPolicy
 
         self._features = _surfaces(told)
         arms = list(range(len(told.trace.models)))
-        self._mab = MAB(arms, LearningPolicy.LinTS(alpha=0.25), seed=told.seed)
+        self._mab = MAB(arms, LearningPolicy.LinUCB(alpha=0.25), seed=told.seed)
         self._mab.fit(arms, [0.5] * len(arms), [self._features[0].tolist()] * len(arms))
 
     def choose(self, prompt: int) -> int:
@@ -131,7 +135,10 @@ class MABWiserPlayer:
 
 
 class ParetoBanditPlayer:
-    """ParetoBandit's router from a cold start (`priors="none"`, as it recommends for models of one's own)."""
+    """ParetoBandit's router from a cold start (`priors="none"`, as it recommends for models of one's own).
+
+    Its cost penalty is the protocol's: at its default of 0.3 it stays with the cheapest model.
+    """
 
     def __init__(self, told: Told) -> None:
         from pareto_bandit import BanditRouter, FeatureService
@@ -154,6 +161,7 @@ class ParetoBanditPlayer:
             priors="none",
             feature_service=FeatureService.for_precomputed(size),
             bandit_seed=told.seed,
+            cost_penalty=COST_WEIGHT,
         )
         self._logs: dict[int, str] = {}
 
@@ -214,7 +222,7 @@ PEERS: dict[str, tuple[str, Any]] = {
     "LiteLLM cost-based": ("litellm", lambda told: LiteLLMRouterPlayer(told, "cost-based-routing")),
     "LiteLLM latency-based": ("litellm", lambda told: LiteLLMRouterPlayer(told, "latency-based-routing")),
     "LiteLLM adaptive_router": ("litellm", LiteLLMAdaptivePlayer),
-    "MABWiser LinTS": ("mabwiser", MABWiserPlayer),
+    "MABWiser LinUCB": ("mabwiser", MABWiserPlayer),
     "ParetoBandit": ("pareto_bandit", ParetoBanditPlayer),
     "OpenRoutiQ": ("openroutiq", OpenRoutiQPlayer),
 }

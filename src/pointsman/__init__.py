@@ -73,6 +73,8 @@ _HOMES = {
     "pointsman.router": ("Router",),
     "pointsman.types": ("Outcome", "Request"),
 }
+# What is reached as an attribute too, without an import of its own.
+_PACKAGES = ("replay",)
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
@@ -115,6 +117,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """Load a public name from its home when it is first used."""
     home = _HOME_OF.get(name)
+    if name in _PACKAGES:
+        return import_module(f"pointsman.{name}")
     if home is None:
         raise AttributeError(f"module 'pointsman' has no attribute {name!r}")
     value = getattr(import_module(home), name)

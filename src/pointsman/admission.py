@@ -13,6 +13,7 @@ from pointsman.calls import CallLedger
 from pointsman.catalog.spec import ModelSpec
 from pointsman.decision import RoutingDecision
 from pointsman.errors import LimitReachedError
+from pointsman.faults import LONGEST_WAIT
 from pointsman.limits.buckets import Take
 from pointsman.limits.limiter import Limits, budget_error, is_rate
 from pointsman.limits.reservation import Reservation, unit_of
@@ -72,12 +73,13 @@ class Admission:
             return None
         spec, wait = min(self.full.values(), key=lambda each: each[1])
         remaining = ledger.remaining
-        if wait > longest or not math.isfinite(wait) or (remaining is not None and wait >= remaining):
+        # Without a deadline nobody meant to wait for a limit of a day.
+        if wait >= min(longest, LONGEST_WAIT if remaining is None else remaining):
             return None
         # Others wait for the same room: who came too late before spreads out.
         late = self._waits and wait * rng.random() * 2.0 ** min(self._waits - 1, _MOST_DOUBLINGS)
         self._waits += 1
-        pause = wait + late if remaining is None or wait + late < remaining else wait
+        pause = wait + late if wait + late < (math.inf if remaining is None else remaining) else wait
         yield Wait(pause)
         del self.full[spec.key]
         self.full = {key: (other, max(left - pause, 0.0)) for key, (other, left) in self.full.items()}

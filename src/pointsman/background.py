@@ -17,7 +17,6 @@ class Background(ABC):
     def __init__(self) -> None:
         self._task: asyncio.Task[None] | None = None
         self._thread: threading.Thread | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
 
     @abstractmethod
     async def run(self) -> None:
@@ -30,31 +29,33 @@ class Background(ABC):
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
-            self._thread = threading.Thread(target=self._run_in_thread, daemon=True, name=self.name)
+            running = threading.Event()
+            self._thread = threading.Thread(target=self._run_in_thread, args=(running,), daemon=True, name=self.name)
             self._thread.start()
+            running.wait()
         else:
             self._task = loop.create_task(self.run(), name=self.name)
         return self
 
     def stop(self) -> None:
         """End it."""
-        task, loop, thread = self._task, self._loop, self._thread
-        self._task = self._thread = self._loop = None
-        if task is not None:
+        task, thread = self._task, self._thread
+        self._task = self._thread = None
+        if task is None:
+            return
+        if thread is None:
             task.cancel()
-        if loop is not None and thread is not None:
-            # The thread may have ended by itself, and its loop with it.
-            with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(_cancel_all, loop)
-            thread.join()
+            return
+        # The thread may have ended by itself, and its loop with it.
+        with contextlib.suppress(RuntimeError):
+            task.get_loop().call_soon_threadsafe(task.cancel)
+        thread.join()
 
-    def _run_in_thread(self) -> None:
-        with asyncio.Runner() as runner:
-            self._loop = runner.get_loop()
-            with contextlib.suppress(asyncio.CancelledError):
-                runner.run(self.run())
+    def _run_in_thread(self, running: threading.Event) -> None:
+        async def work() -> None:
+            self._task = asyncio.current_task()
+            running.set()
+            await self.run()
 
-
-def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
-    for task in asyncio.all_tasks(loop):
-        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            asyncio.run(work())

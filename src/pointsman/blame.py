@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from pointsman.catalog.spec import ModelSpec
@@ -24,16 +25,19 @@ class Failure:
 
 
 class Pardons:
-    """How often in a row a model's failures were put down to the request; when all fail all the time, it is them."""
+    """How often in a row failures were put down to the request; when every request is to blame, none is."""
 
     def __init__(self) -> None:
         self._granted: dict[str, int] = {}
 
-    def grant(self, key: str) -> bool:
-        """Ask for one more; no if there were too many since the model's last success."""
-        granted = self._granted.get(key, 0)
-        self._granted[key] = granted + 1
-        return granted < _MOST_PARDONS
+    def grant(self, keys: Collection[str]) -> bool:
+        """Ask for one more, for models that failed together; no if none of them has served anybody for too many."""
+        granted = min(self._granted.get(key, 0) for key in keys)
+        if granted >= _MOST_PARDONS:
+            return False
+        for key in keys:
+            self._granted[key] = self._granted.get(key, 0) + 1
+        return True
 
     def served(self, key: str) -> None:
         """The model answered somebody."""
@@ -71,8 +75,9 @@ class Blame:
         suspects = [failure for failure in open_failures if failure.fault.kind is not FaultKind.UNREACHABLE]
         keys = {failure.spec.key for failure in suspects}
         poison = not answered and len(keys) > 1 and any(self._health.served_recently(key) for key in keys)
+        poison = poison and self._pardons.grant(keys)
         for failure in open_failures:
-            if poison and failure in suspects and self._pardons.grant(failure.spec.key):
+            if poison and failure in suspects:
                 failure.charged = True
                 self._health.released(failure.spec)
             else:

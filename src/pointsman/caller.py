@@ -35,22 +35,13 @@ def litellm_model(spec: ModelSpec) -> str:
     return f"{prefix}/{spec.deployment_name or spec.name}"
 
 
-def litellm_arguments(attempt: Attempt) -> dict[str, Any]:
-    """Arguments of `litellm.completion` for an attempt; retries are ours, so LiteLLM makes none.
+def reach(spec: ModelSpec) -> dict[str, Any]:
+    """Arguments that lead LiteLLM to a deployment: its name there, address and key; retries are ours.
 
     Raises:
         MissingCredentialError: E4402, if the key's variable is not set.
     """
-    spec = attempt.spec
-    arguments: dict[str, Any] = dict(attempt.parameters)
-    arguments |= {"model": litellm_model(spec), "messages": attempt.messages, "num_retries": 0, "max_retries": 0}
-    request = attempt.request
-    if request.tools:
-        arguments["tools"] = list(request.tools)
-    if request.response_format is not None:
-        arguments["response_format"] = request.response_format
-    if attempt.timeout is not None:
-        arguments["timeout"] = attempt.timeout
+    arguments: dict[str, Any] = {"model": litellm_model(spec), "num_retries": 0, "max_retries": 0}
     for name, theirs in _ADDRESS.items():
         value = getattr(spec, name)
         if value is not None:
@@ -63,12 +54,30 @@ def litellm_arguments(attempt: Attempt) -> dict[str, Any]:
     return arguments
 
 
+def litellm_arguments(attempt: Attempt) -> dict[str, Any]:
+    """Arguments of `litellm.completion` for an attempt; retries are ours, so LiteLLM makes none.
+
+    Raises:
+        MissingCredentialError: E4402, if the key's variable is not set.
+    """
+    spec = attempt.spec
+    arguments: dict[str, Any] = {**attempt.parameters, **reach(spec), "messages": attempt.messages}
+    request = attempt.request
+    if request.tools:
+        arguments["tools"] = list(request.tools)
+    if request.response_format is not None:
+        arguments["response_format"] = request.response_format
+    if attempt.client_timeout is not None:
+        arguments["timeout"] = attempt.client_timeout
+    return arguments
+
+
 def complete(attempt: Attempt) -> Any:
     """Make the attempt and return LiteLLM's response, or what the model's own code answers."""
     own = custom_calls.implementation_of(attempt)
     if own is not None:
         return custom_calls.complete(own, custom_calls.asked_of(attempt))
-    return _litellm().completion(**litellm_arguments(attempt))
+    return litellm_module().completion(**litellm_arguments(attempt))
 
 
 async def acomplete(attempt: Attempt) -> Any:
@@ -76,7 +85,7 @@ async def acomplete(attempt: Attempt) -> Any:
     own = custom_calls.implementation_of(attempt)
     if own is not None:
         return await custom_calls.acomplete(own, custom_calls.asked_of(attempt))
-    return await _litellm().acompletion(**litellm_arguments(attempt))
+    return await litellm_module().acompletion(**litellm_arguments(attempt))
 
 
 def complete_stream(attempt: Attempt) -> Any:
@@ -84,7 +93,7 @@ def complete_stream(attempt: Attempt) -> Any:
     own = custom_calls.implementation_of(attempt)
     if own is not None:
         return custom_calls.complete_stream(own, custom_calls.asked_of(attempt))
-    return _litellm().completion(**litellm_arguments(attempt), **_STREAM)
+    return litellm_module().completion(**litellm_arguments(attempt), **_STREAM)
 
 
 async def acomplete_stream(attempt: Attempt) -> Any:
@@ -92,7 +101,7 @@ async def acomplete_stream(attempt: Attempt) -> Any:
     own = custom_calls.implementation_of(attempt)
     if own is not None:
         return custom_calls.acomplete_stream(own, custom_calls.asked_of(attempt))
-    return await _litellm().acompletion(**litellm_arguments(attempt), **_STREAM)
+    return await litellm_module().acompletion(**litellm_arguments(attempt), **_STREAM)
 
 
 _STREAM: dict[str, Any] = {"stream": True, "stream_options": {"include_usage": True}}
@@ -110,7 +119,12 @@ def chunk_text(chunk: Any) -> str:
     return content if isinstance(content, str) else ""
 
 
-def _litellm() -> Any:
+def litellm_module() -> Any:
+    """LiteLLM, imported when it is first needed.
+
+    Raises:
+        MissingDependencyError: E4401.
+    """
     # Without this LiteLLM fetches its price map from the network when it is imported; the user may say otherwise.
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     ours = "litellm" not in sys.modules

@@ -290,7 +290,7 @@ class Calling(ABC):
         kept = None if recall is None or place is None else recall.find(place)
         if kept is not None:
             return iter([str(kept.value)])
-        chunks = self.stream(asked, caller.complete_stream, dialect="openai", honours_timeout=True, **limits)
+        chunks = self.stream(asked, caller.complete_stream, dialect="openai", **limits)
         return self._passed_on(chunks, recall, place)
 
     @staticmethod

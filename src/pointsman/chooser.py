@@ -112,9 +112,11 @@ class Chooser:
         context = self._context(request, question)
         decision_id = self._ids.next()
         if choice.counts_pulls:
+            moment = self._clock.monotonic()
             with self.pulls.lock:  # or concurrent requests would all see the same counts and choose alike
+                self.pulls.expire(moment)
                 probabilities, position, bent = self._spread(arms, context, choice)
-                self.pulls.promise(decision_id, arms[position].arm, self._clock.monotonic())
+                self.pulls.promise(decision_id, arms[position].arm, moment)
         else:
             probabilities, position, bent = self._spread(arms, context, choice)
         if bent == "sticky" or override == "none":

@@ -5,7 +5,8 @@
     PointsmanError
     ├── CatalogError              E4005  a catalogue or configuration file cannot be used (path, line, column)
     │   ├── InvalidModelError     E4003  one model's entry is wrong (field, issues)
-    │   └── ConfigError           E4006  another section of the configuration is wrong
+    │   ├── ConfigError           E4006  another section of the configuration is wrong
+    │   └── InvalidTraceError     E4305  a trace to replay cannot be read; also a ValueError
     ├── ModelNotFoundError        E4001  no such model (name, nearest); also a LookupError
     ├── AmbiguousModelError       E4002  a bare name means several deployments (keys)
     ├── DuplicateModelError       E4004  the key is registered already
@@ -27,7 +28,6 @@
     ├── UnknownDecisionError      E4302  feedback for a decision nobody made; also a LookupError
     ├── InvalidFeedbackError      E4303  a score outside 0 to 1, or given twice; also a ValueError
     ├── NoSupportError            E4304  a log cannot say how a policy would have done (policy, reason)
-    ├── InvalidTraceError         E4305  a trace to replay cannot be read (path, line); also a ValueError
     ├── MissingDependencyError    E4401  an optional package is not installed; also an ImportError
     ├── ModelLoadError            E4403  a client or local model could not be built (model)
     └── MissingCredentialError    E4402  an environment variable that a model's key refers to is not set
@@ -350,32 +350,21 @@ class NoSupportError(PointsmanError):
     """A log cannot say how a policy would have done: too little of what the policy would do is in it.
 
     Attributes:
-        policy: its name.
-        reason: `few_rows`, `no_support`, `few_effective_rows` or `no_models`.
+        reason: `few_rows`, `no_support` or `few_effective_rows`; `policy` names whom it is about.
         figures: the numbers that it was refused for.
     """
 
     code = "E4304"
 
-    def __init__(
-        self, message: str, *, policy: str, reason: str, figures: Mapping[str, float], hint: str | None = None
-    ) -> None:
+    def __init__(self, message: str, *, policy: str, reason: str, figures: Mapping[str, float], hint: str) -> None:
         super().__init__(message, hint=hint)
-        self.policy = policy
-        self.reason = reason
-        self.figures = dict(figures)
+        self.policy, self.reason, self.figures = policy, reason, dict(figures)
 
 
-class InvalidTraceError(PointsmanError, ValueError):
+class InvalidTraceError(CatalogError, ValueError):
     """A trace to replay policies on cannot be read; `path` and `line` say where."""
 
     code = "E4305"
-
-    def __init__(self, message: str, *, path: str, line: int | None = None, hint: str | None = None) -> None:
-        where = path if line is None else f"{path}:{line}"
-        super().__init__(f"{where}: {message}", hint=hint)
-        self.path = path
-        self.line = line
 
 
 class MissingDependencyError(PointsmanError, ImportError):

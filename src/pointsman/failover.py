@@ -27,8 +27,8 @@ from pointsman.limits.limiter import Limits
 from pointsman.limits.reservation import UNLIMITED, Reservation
 from pointsman.listeners import Audience
 from pointsman.pace import Pace
+from pointsman.patience import until_probed
 from pointsman.pauses import Pauses
-from pointsman.probes import until_probed
 from pointsman.sizing import cost_bound
 from pointsman.steps import Attempt, AttemptRecord, Call, CallRecord, Observer, Raised, Result, Returned, Step, Wait
 from pointsman.types import Clock, Outcome

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from random import Random
 
 from pointsman.breaker import Breaker, BreakerLimits, Window
@@ -22,6 +23,8 @@ __all__ = ["Health", "HealthReport", "HealthSettings", "HealthState"]
 _REFUSALS_BEFORE_OUT = 2
 _LONGEST_CREDENTIAL_PAUSE = 900.0
 _LONGEST_THROTTLE = 120.0
+# Seconds within which a server says that it is full; a stream that runs longer keeps nobody from trying.
+_LONGEST_REFUSAL = 10.0
 # Seconds after which a probe that another process has is asked for again.
 _ASK_AGAIN = 1.0
 
@@ -84,9 +87,9 @@ class Health:
                 return False
             vital.throttle.admit(now)
             vital.breaker.admit(now)
-            probed = [subject for subject, breaker in _subjects(key, vital) if breaker.state == "half_open"]
-        for subject in probed:
-            if not self.replicas.take_probe(subject):
+            probed = [(subject, each) for subject, each in _subjects(key, vital) if each.state == "half_open"]
+        for subject, breaker in probed:
+            if not self.replicas.take_probe(subject, breaker.limits.lease):
                 return self._leave_probe(key, vital)
         return True
 
@@ -293,7 +296,8 @@ class Health:
     def _vital(self, key: str) -> Vital:
         vital = self._vitals.get(key)
         if vital is None:
-            vital = self._vitals[key] = Vital(Breaker(self._limits), Breaker(self._limits))
+            throttle = Breaker(replace(self._limits, lease=_LONGEST_REFUSAL))
+            vital = self._vitals[key] = Vital(Breaker(self._limits), throttle)
         return vital
 
     def _credential(self, fact: str) -> Credential:

@@ -50,6 +50,7 @@ class History:
         self._snapshots: OrderedDict[str, Snapshot] = OrderedDict()
         self._versions: list[Version] = []
         self._store: Store | None = None
+        self._stored: set[str] = set()
         self._newest_row: str | None = None
         self._since_whole = 0
 
@@ -57,7 +58,13 @@ class History:
         """Keep versions in a store from here on; those it holds already come first."""
         self._store = store
         self._newest_row = None  # this process's chain starts with a whole row
-        self._versions = [*(_version_of(row) for _, row in store.items(VERSIONS)), *self._versions]
+        stored = [_version_of(row) for _, row in store.items(VERSIONS)]
+        self._stored = {each.version for each in stored}
+        self._versions = [*stored, *self._versions]
+
+    def lacks(self, version: str) -> bool:
+        """Whether a version is kept nowhere yet: a store's readers find every version that its decisions name."""
+        return not self._versions if self._store is None else version not in self._stored
 
     @property
     def versions(self) -> list[Version]:
@@ -73,6 +80,7 @@ class History:
         about = Version(snapshot.version, at, reason, len(snapshot.bits))
         if self._store is not None:
             self._write(self._store, snapshot, about, changes, also)
+            self._stored.add(about.version)
         self._versions.append(about)
         del self._versions[: -_KEPT_IN_STORE if self._store is not None else -_KEPT_IN_MEMORY]
         remember_newest(self._snapshots, about.version, snapshot)

@@ -17,7 +17,6 @@ from pointsman.catalog.spec import ModelSpec
 from pointsman.chooser import Chooser
 from pointsman.decision import RoutingDecision
 from pointsman.errors import InvalidFeedbackError, StoreError, UnknownDecisionError
-from pointsman.faults import FaultKind
 from pointsman.forks import renew_after_fork
 from pointsman.health import HealthState
 from pointsman.judges import Judging
@@ -26,11 +25,11 @@ from pointsman.listeners import Audience
 from pointsman.policies.base import LearningPolicy, Lesson
 from pointsman.readings import Reading
 from pointsman.rewards import Reward, cost_of
-from pointsman.sizing import is_counted_exactly
 from pointsman.snapshot import Arms
 from pointsman.steps import Attempt, AttemptRecord
 from pointsman.stores.base import Store, Write
 from pointsman.stores.write_behind import WriteBehind
+from pointsman.token_lessons import TokenLessons
 from pointsman.types import Clock, Outcome
 from pointsman.versions import PolicyVersions
 
@@ -81,6 +80,9 @@ class Learning:
         self.judging: Judging | None = None
         self.ensure_exchange: Callable[[], None] = _nobody_exchanges
         self._begin_replica()
+        self._tokens = TokenLessons(chooser, store, clock, self._replica)
+        if store.shared:
+            self._try(self._tokens.merge)
         if store.shared and isinstance(self._policy, LearningPolicy):
             learner = self._policy
             if store.remote:
@@ -152,7 +154,9 @@ class Learning:
             if known is not None:
                 known.answered = spec
             self._chooser.keep_session(decision.request, spec)
-        self._measure(record)
+        self._tokens.take_in(record)
+        if self._tokens.waiting:
+            self.ensure_exchange()
         if not outcome.cached:
             lesson = self._lesson(decision, spec, outcome, reward, cost)
             if known is not None and known.scored and spec.key == decision.model:
@@ -162,19 +166,6 @@ class Learning:
         self._try(lambda: self._ledger.attempted(record, cost, parts))
         if self._audience.attempt_ended:
             self._audience.tell("attempt_ended", record, cost)
-
-    def _measure(self, record: AttemptRecord) -> None:
-        """Learn what a token and a window are to this model, from its usage and from its overflows."""
-        attempt, outcome, fault = record
-        spec, size, windows = attempt.spec, attempt.decision.question.size, self._chooser.windows
-        if fault is not None:
-            if fault.kind is FaultKind.CONTEXT_OVERFLOW and outcome.error is not None:
-                windows.overflowed(spec, size, outcome.error, self._clock.monotonic())
-        elif not outcome.cached:
-            if windows:
-                windows.served(spec, size)
-            if size.counted is not None and outcome.input_tokens is not None and not is_counted_exactly(spec):
-                self._chooser.calibration.learn(spec, size, outcome.input_tokens)
 
     def _lesson(
         self, decision: RoutingDecision, spec: ModelSpec, outcome: Outcome, reward: Reward | None, cost: float | None
@@ -274,6 +265,8 @@ class Learning:
             StoreError: E4301.
         """
         self._ledger.flush()
+        if self._tokens.waiting:
+            self._tokens.exchange()
         if self._store.shared and isinstance(self._policy, LearningPolicy):
             self._write_own(self._policy)
 
@@ -293,6 +286,8 @@ class Learning:
     def exchange(self) -> None:
         """Write what was learnt here, and take in what other processes have learnt; runs beside the calls."""
         policy = self._policy
+        if self._tokens.waiting:
+            self._try(self._tokens.exchange)
         if not isinstance(policy, LearningPolicy):
             return
         self._try(lambda: self._write_own(policy))
@@ -310,6 +305,7 @@ class Learning:
         """A child is a replica of its own; what was learnt before it was born stays its parent's."""
         parent, policy = self._replica, self._policy
         self._begin_replica()
+        self._tokens.renew(self._replica)
         if isinstance(policy, LearningPolicy):
             inherited = policy.state()
             policy.reset()

@@ -3,69 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+import logging
+from collections.abc import Iterable
+from dataclasses import replace
 from random import Random
+from typing import TypedDict
 
-from pointsman import custom_calls
 from pointsman.background import Background
 from pointsman.catalog.spec import ModelSpec
-from pointsman.errors import MissingCredentialError
 from pointsman.health import Health, HealthReport
+from pointsman.health_probes import NothingToAskError, Probe, probe_models_endpoint, probe_of
 from pointsman.registry import ModelRegistry
 from pointsman.types import Clock
 
+_log = logging.getLogger("pointsman")
+
 _DEFAULT_INTERVAL = 30.0
-
-Probe = Callable[[ModelSpec, float], Awaitable[None]]
-
-_REFUSED = frozenset({401, 403})
-_OK_BELOW = 500
-
-
-async def probe_models_endpoint(spec: ModelSpec, timeout: float) -> None:  # noqa: ASYNC109  httpx takes it as it is
-    """Ask an OpenAI-compatible server for its models: free of charge, and enough to see that it lives.
-
-    Models without an address of their own are not probed: there is nothing to ask that is known to be free.
-
-    Raises:
-        Exception: what went wrong.
-    """
-    if spec.api_base is None:
-        return
-    import httpx  # noqa: PLC0415  only needed when something is probed
-
-    headers = {}
-    try:
-        key = spec.secret()
-    except MissingCredentialError:
-        key = None
-    if key:
-        headers["authorization"] = f"Bearer {key}"
-    base = spec.api_base.rstrip("/")
-    url = f"{base}/api/tags" if spec.provider == "ollama" else f"{base}/models"
-    async with httpx.AsyncClient(timeout=timeout, follow_redirects=False) as client:
-        response = await client.get(url, headers=headers)
-    if response.status_code >= _OK_BELOW or response.status_code in _REFUSED:
-        response.raise_for_status()
-
-
-def probe_of(registry: ModelRegistry) -> Probe:
-    """A check that asks a model's own `health_check` where it is code, else its server."""
-
-    async def probe(spec: ModelSpec, timeout: float) -> None:  # noqa: ASYNC109  likewise
-        own = custom_calls.of_spec(spec, registry.snapshot)
-        if own is not None:
-            await custom_calls.check(own, spec)
-        else:
-            await probe_models_endpoint(spec, timeout)
-
-    return probe
 
 
 async def check(
     specs: Iterable[ModelSpec], health: Health, clock: Clock, probe: Probe = probe_models_endpoint
 ) -> dict[str, HealthReport]:
-    """Probe the models, at most `concurrency` at a time, and tell health what came of it."""
+    """Probe the models, at most `concurrency` at a time, and tell health what came of it.
+
+    Of a model that cannot be probed nothing is told: its report is what calls have shown, and says so.
+    """
     settings = health.settings
     gate = asyncio.Semaphore(settings.concurrency)
 
@@ -76,6 +38,9 @@ async def check(
             try:
                 async with asyncio.timeout(settings.timeout):
                     await probe(spec, settings.timeout)
+            except NothingToAskError as nothing:
+                report = health.report(spec)
+                return replace(report, issues=(*report.issues, f"not probed: {nothing.message}"))
             except Exception as failure:  # noqa: BLE001  whatever a probe raises is its finding
                 error = failure
         health.checked(spec, error, clock.monotonic() - started)
@@ -85,6 +50,14 @@ async def check(
     return {report.model: report for report in reports}
 
 
+class Checking(TypedDict, total=False):
+    """How a monitor checks, where the settings do not say it."""
+
+    check_interval: float | None
+    failure_threshold: int | None
+    recovery_threshold: int | None
+
+
 class HealthMonitor(Background):
     """Checks every routable model at an interval, each with a jitter of a tenth, so that replicas do not march in step.
 
@@ -92,9 +65,10 @@ class HealthMonitor(Background):
         registry: whose models are checked, as they are at each round.
         health: who is told.
         clock: where time comes from.
-        interval: seconds between two checks of a model; the health settings' unless given.
-        probe: what a check is; unless given, a model's own `health_check`, or asking for the list of models, which
-            is free.
+        interval: seconds between two checks of a model; the health settings' unless given. `check_interval` is the same.
+        failure_threshold: failed checks in a row that make a model unhealthy; likewise.
+        recovery_threshold: passed checks in a row that make it healthy again; likewise.
+        probe: what a check is; unless given, a model's own `health_check`, or what the health settings say.
         seed: of the jitter.
     """
 
@@ -107,15 +81,22 @@ class HealthMonitor(Background):
         clock: Clock,
         *,
         interval: float | None = None,
+        check_interval: float | None = None,
+        failure_threshold: int | None = None,
+        recovery_threshold: int | None = None,
         probe: Probe | None = None,
         seed: int | None = None,
     ) -> None:
         super().__init__()
-        self.interval = interval or health.settings.interval or _DEFAULT_INTERVAL
+        given = {"failure_threshold": failure_threshold, "recovery_threshold": recovery_threshold}
+        health.settings = health.settings.model_validate(
+            health.settings.model_dump() | {name: value for name, value in given.items() if value is not None}
+        )
+        self.interval = interval or check_interval or health.settings.interval or _DEFAULT_INTERVAL
         self._registry = registry
         self._health = health
         self._clock = clock
-        self._probe = probe or probe_of(registry)
+        self._probe = probe or probe_of(registry, health.settings.probe)
         self._rng = Random(seed)
         self._due: dict[str, float] = {}
 
@@ -130,7 +111,10 @@ class HealthMonitor(Background):
     async def run(self) -> None:
         """Check until cancelled."""
         while True:
-            await self.round()
+            try:
+                await self.round()
+            except Exception as error:  # noqa: BLE001  whoever was told of a change may fail; the checks go on
+                _log.warning("a round of health checks ended early: %s", type(error).__name__)
             now = self._clock.monotonic()
             waits = [due - now for due in self._due.values()]
             await self._clock.asleep(max(min(waits, default=self.interval), 0.01))

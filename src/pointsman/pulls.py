@@ -28,13 +28,17 @@ class Pulls:
     def promise(self, decision_id: str, arm: str, now: float) -> None:
         """A decision was made; its call will begin, or be told of."""
         with self.lock:
+            self._promised[decision_id] = (arm, now + _PROMISE_SECONDS)
+            self._add(arm, 1)
+
+    def expire(self, now: float) -> None:
+        """Stop counting what was promised too long ago, or too many promises back."""
+        with self.lock:
             while self._promised:
                 oldest, (_, until) = next(iter(self._promised.items()))
                 if now < until and len(self._promised) < _PROMISES_KEPT:
                     break
                 self.settle(oldest)
-            self._promised[decision_id] = (arm, now + _PROMISE_SECONDS)
-            self._add(arm, 1)
 
     def settle(self, decision_id: str) -> None:
         """What was promised has begun, or its outcome is known."""

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pointsman.errors import ReportedError
-
 
 # No answer is longer; a count beyond this is a server's mistake, and some are no numbers a float can hold.
 _MOST_TOKENS = 10**9
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """The facts that failover needs of a response or a chunk, whatever its type.
 
     Attributes:
@@ -100,8 +97,13 @@ def _error(value: Any, choice: Any, reason: Any) -> Any:
 
 
 def _has_content(part: Any) -> bool:
-    names = ("content", "reasoning_content", "refusal", "audio", "images")
-    return any(bool(field(part, name)) for name in names)
+    return bool(
+        field(part, "content")  # the usual one; a generator over the names would take longer than all of them
+        or field(part, "reasoning_content")
+        or field(part, "refusal")
+        or field(part, "audio")
+        or field(part, "images")
+    )
 
 
 def reported(body: Any, model: str = "the provider") -> ReportedError:

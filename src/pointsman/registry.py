@@ -284,7 +284,7 @@ class ModelRegistry(Inquiries, RegistryNames):
     def _change(self, after: Snapshot, reason: str, event: RegistryEvent, also: Iterable[Write] = ()) -> None:
         """The one way a snapshot is swapped: kept first, then visible, then told."""
         before, also = self._snapshot, list(also)
-        if after.version != before.version or not self._history.versions:
+        if after.version != before.version or self._history.lacks(after.version):
             changes = {} if self._store is None else versions.changes_between(before, after, event.key)
             self._history.record(after, self._clock.time(), reason, changes, also if self._store is not None else ())
         elif self._store is not None and also:

@@ -11,8 +11,8 @@ class Replicas(Protocol):
     Nothing here raises: whom nobody can reach goes on alone.
     """
 
-    def take_probe(self, subject: str) -> bool:
-        """Ask for the one probe of all processes; False when another has it."""
+    def take_probe(self, subject: str, seconds: float) -> bool:
+        """Ask for the one probe of all processes, for so long at most; False when another has it."""
         ...
 
     def give_back(self, subject: str) -> None:
@@ -27,9 +27,9 @@ class Replicas(Protocol):
 class Alone:
     """No other process."""
 
-    def take_probe(self, subject: str) -> bool:
+    def take_probe(self, subject: str, seconds: float) -> bool:
         """Nobody else could have it."""
-        del subject
+        del subject, seconds
         return True
 
     def give_back(self, subject: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Unpack
 
 from pointsman import monitor
 from pointsman.cache import CacheSettings, ModelCache
@@ -22,6 +22,7 @@ from pointsman.errors import PointsmanError
 from pointsman.failover import Failover
 from pointsman.faults import classify
 from pointsman.health import Health, HealthReport, HealthSettings
+from pointsman.health_probes import probe_of
 from pointsman.judges import Judge, JudgeCall, Judging
 from pointsman.learning import Learning
 from pointsman.ledger import Ledger, LedgerSettings
@@ -62,7 +63,7 @@ class Router(Calling, RouterNames):
     Args:
         registry: the models.
         policy: a name, a mapping with options, or an object with `probabilities` and `learn`.
-        store: a URL (`memory://`, `sqlite:///FILE`, `jsonl:///FILE`) or a store.
+        store: a URL (`memory://`, `sqlite:///FILE`, `jsonl:///FILE`, `redis://HOST:PORT/N`) or a store.
         seed: makes decisions repeatable.
         health: when models count as sick.
         calls: limits of a call.
@@ -126,9 +127,7 @@ class Router(Calling, RouterNames):
         self._judging = self._learning.judging = Judging(self._learning.feedback, Random(seed), judges, checks)
         self._shared: SharedState | None = None
         if self.store.shared:
-            self._shared = SharedState(
-                self.store, registry, self._health, self._learning, self.ledger, self.clock
-            )
+            self._shared = SharedState(self.store, registry, self._health, self._learning, self.ledger, self.clock)
         self._failover = Failover(self._health, self._learning, self.clock, Random(seed), self._audience, self._limits)
         if loading is not None:
             registry.loaded.limit(loading)
@@ -375,12 +374,19 @@ class Router(Calling, RouterNames):
         known = [spec for spec in specs if max_age > 0 and self._health.checked_within(spec, max_age)]
         keys = {spec.key for spec in known}
         asked = [spec for spec in specs if spec.key not in keys]
-        fresh = await monitor.check(asked, self._health, self.clock, monitor.probe_of(self.registry))
+        fresh = await monitor.check(
+            asked, self._health, self.clock, probe_of(self.registry, self._health.settings.probe)
+        )
         return {spec.key: self._health.report(spec) for spec in known} | fresh
 
-    def monitor(self, interval: float | None = None) -> monitor.HealthMonitor:
-        """A monitor that checks all models at an interval; `start()` it and `stop()` it."""
-        return monitor.HealthMonitor(self.registry, self._health, self.clock, interval=interval)
+    def monitor(self, interval: float | None = None, **options: Unpack[monitor.Checking]) -> monitor.HealthMonitor:
+        """A monitor that checks all models at an interval; `start()` it and `stop()` it.
+
+        Args:
+            interval: seconds between two checks of a model.
+            **options: `check_interval` (the same), `failure_threshold` and `recovery_threshold`, as in the settings.
+        """
+        return monitor.HealthMonitor(self.registry, self._health, self.clock, interval=interval, **options)
 
     def on_health_change(self, callback: Callable[[str, Any, Any], None]) -> Callable[[], None]:
         """Call back with (model, old state, new state); returns what ends the subscription."""

@@ -40,6 +40,11 @@ class Attempt:
         return self.spec.key
 
     @property
+    def client_timeout(self) -> float | None:
+        """Seconds a client may wait for anything to arrive: it cannot tell a stream's first content from the rest."""
+        return None if self.timeout is None else max(self.timeout, self.idle_timeout or 0.0)
+
+    @property
     def request(self) -> Request:
         """What is asked."""
         return self.decision.request

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextvars
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any, NoReturn, Protocol, TypeVar
+
+from pointsman.forks import renew_after_fork
 
 
 class Limited(Protocol):
@@ -80,13 +81,13 @@ class Crew:
             worker = _Worker(self._idle)
         worker.inbox.put(job)
 
-    def forget(self) -> None:
+    def forked(self) -> None:
         """Start anew: after a fork no thread is left."""
         self._idle = deque()
 
 
 _CREW = Crew()
-os.register_at_fork(after_in_child=_CREW.forget)
+renew_after_fork(_CREW)
 
 
 def watched(call: Callable[[LimitedT], Any], attempt: LimitedT) -> Any:

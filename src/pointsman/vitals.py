@@ -27,6 +27,7 @@ class HealthSettings(BaseModel):
         slow: seconds of mean latency above which a model counts as degraded.
         last_resort: whether models that are behind are still tried when nothing else is left.
         concurrency: checks at the same time.
+        probe: what a check asks: for the list of `models`, which is free, or for a `completion` of a few tokens.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -38,6 +39,7 @@ class HealthSettings(BaseModel):
     slow: float | None = Field(default=None, gt=0)
     last_resort: bool = True
     concurrency: int = Field(default=8, ge=1)
+    probe: Literal["models", "completion"] = "models"
 
 
 @dataclass(frozen=True, slots=True)

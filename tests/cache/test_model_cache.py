@@ -326,3 +326,16 @@ async def test_many_tasks_and_the_file_do_not_get_into_each_others_way(tmp_path:
     found = await asyncio.gather(*(cache.aget(str(number)) for number in range(200)))
     assert all(value in (None, number) for number, value in enumerate(found))
     assert cache.get_statistics().entries == {"sqlite": 50}
+
+
+def test_after_a_flush_all_processes_agree_again(clock: FakeClock, own_redis: RedisServer) -> None:
+    first, second = (ModelCache(f"{own_redis.url}?timeout=5", clock=clock) for _ in range(2))
+    own_redis.ask("FLUSHALL")
+    for cache in (first, second):
+        clock.advance(1)
+        cache.get("anything")
+    key = key_of(first, "x")
+    first.put(key, "v")
+    assert second.get(key_of(second, "x")) == "v"
+    for cache in (first, second):
+        cache.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from samples import StatusError, make_spec
 
 from pointsman import AllModelsFailedError, InvalidRequestError, ModelRegistry, Request, Router
 from pointsman.cache import CacheSettings, ModelCache
+from pointsman.cache.flights import Flights
+from pointsman.cache.statistics import Tally
 from pointsman.errors import CatalogError, DeadlineExceededError
 from pointsman.steps import Attempt
 
@@ -84,13 +86,28 @@ class Counting:
         yield prompt
 
 
-def wait_for(condition: Callable[[], bool], what: str) -> None:
-    """Give other threads their turn until they are where they have to be."""
-    for _ in range(20_000):
-        if condition():
-            return
-        threading.Event().wait(0.001)
-    raise AssertionError(what)
+class Joins(Tally):
+    """Says when so many wait for one."""
+
+    def __init__(self, router: Router, count: int) -> None:
+        super().__init__()
+        self._left = count
+        self._reached = threading.Event()
+        assert router.cache is not None
+        router.cache.flights = Flights(self)
+
+    def add(self, name: str, count: int = 1) -> None:
+        super().add(name, count)
+        if name == "joined":
+            self._left -= 1
+            if self._left == 0:
+                self._reached.set()
+
+    def wait(self) -> None:
+        assert self._reached.wait(30)
+
+    async def await_(self) -> None:
+        await asyncio.to_thread(self.wait)
 
 
 # -- hits
@@ -214,11 +231,12 @@ def test_broken_streams_and_those_left_early_are_not_kept(make: Callable[..., Ro
 def test_a_hundred_threads_that_ask_the_same_make_one_call(make: Callable[..., Router]) -> None:
     gate = Gate()
     router = make(gate)
+    joins = Joins(router, 99)
     answers: list[str] = []
     threads = [threading.Thread(target=lambda: answers.append(router.ask("hi"))) for _ in range(100)]
     for thread in threads:
         thread.start()
-    wait_for(lambda: router.statistics()["cache"]["joined"] == 99, "99 threads wait for one")
+    joins.wait()
     gate.open.set()
     for thread in threads:
         thread.join(30)
@@ -229,9 +247,9 @@ def test_a_hundred_threads_that_ask_the_same_make_one_call(make: Callable[..., R
 async def test_a_hundred_tasks_that_ask_the_same_make_one_call(make: Callable[..., Router]) -> None:
     gate = AsyncGate()
     router = make(gate)
+    joins = Joins(router, 99)
     tasks = [asyncio.create_task(router.aask("hi")) for _ in range(100)]
-    await gate.began.wait()
-    await asyncio.sleep(0)
+    await joins.await_()
     gate.open.set()
     assert await asyncio.gather(*tasks) == ["answer to hi"] * 100
     assert gate.calls == 1
@@ -240,13 +258,13 @@ async def test_a_hundred_tasks_that_ask_the_same_make_one_call(make: Callable[..
 async def test_threads_and_tasks_wait_for_each_other(make: Callable[..., Router]) -> None:
     gate = Gate()
     router = make(gate)
+    joins = Joins(router, 5)
     answers: list[str] = []
     thread = threading.Thread(target=lambda: answers.append(router.ask("hi")))
     thread.start()
-    wait_for(gate.began.is_set, "the thread leads")
+    assert gate.began.wait(30)
     tasks = [asyncio.create_task(router.aask("hi")) for _ in range(5)]
-    while router.statistics()["cache"]["joined"] < 5:
-        await asyncio.sleep(0)
+    await joins.await_()
     gate.open.set()
     assert await asyncio.gather(*tasks) == ["answer to hi"] * 5
     thread.join(30)
@@ -256,11 +274,11 @@ async def test_threads_and_tasks_wait_for_each_other(make: Callable[..., Router]
 async def test_a_leader_that_is_cancelled_hands_over_to_one_of_those_who_wait(make: Callable[..., Router]) -> None:
     gate = AsyncGate()
     router = make(gate)
+    joins = Joins(router, 5)
     leader = asyncio.create_task(router.aask("hi"))
     await gate.began.wait()
     others = [asyncio.create_task(router.aask("hi")) for _ in range(5)]
-    while router.statistics()["cache"]["joined"] < 5:
-        await asyncio.sleep(0)
+    await joins.await_()
     leader.cancel()
     with pytest.raises(asyncio.CancelledError):
         await leader
@@ -272,9 +290,9 @@ async def test_a_leader_that_is_cancelled_hands_over_to_one_of_those_who_wait(ma
 async def test_one_who_waits_and_is_cancelled_disturbs_nobody(make: Callable[..., Router]) -> None:
     gate = AsyncGate()
     router = make(gate)
+    joins = Joins(router, 2)
     tasks = [asyncio.create_task(router.aask("hi")) for _ in range(3)]
-    while router.statistics()["cache"]["joined"] < 2:
-        await asyncio.sleep(0)
+    await joins.await_()
     tasks[1].cancel()
     gate.open.set()
     results = await asyncio.gather(*tasks, return_exceptions=True)
@@ -286,6 +304,7 @@ def test_a_failure_of_the_models_is_everybodys(make: Callable[..., Router]) -> N
     gate = Gate()
     gate.error = StatusError(500)
     router = make(gate)
+    joins = Joins(router, 19)
     failures: list[Exception] = []
 
     def ask() -> None:
@@ -297,7 +316,7 @@ def test_a_failure_of_the_models_is_everybodys(make: Callable[..., Router]) -> N
     threads = [threading.Thread(target=ask) for _ in range(20)]
     for thread in threads:
         thread.start()
-    wait_for(lambda: router.statistics()["cache"]["joined"] == 19, "19 threads wait for one")
+    joins.wait()
     gate.open.set()
     for thread in threads:
         thread.join(30)
@@ -353,6 +372,7 @@ async def test_sync_code_in_a_task_does_not_wait_for_a_task_of_its_own_thread(ma
 
 async def test_answers_that_cannot_be_shared_are_made_by_each(make: Callable[..., Router]) -> None:
     router = make(Counting())
+    joins = Joins(router, 4)
     calls = 0
     gate = asyncio.Event()
 
@@ -364,8 +384,7 @@ async def test_answers_that_cannot_be_shared_are_made_by_each(make: Callable[...
 
     request = Request(messages="hi", cache=True)
     tasks = [asyncio.create_task(router.arun(request, call)) for _ in range(5)]
-    while router.statistics()["cache"]["joined"] < 4:
-        await asyncio.sleep(0)
+    await joins.await_()
     gate.set()
     assert len(set(await asyncio.gather(*tasks))) == 5
     assert calls == 5
@@ -404,8 +423,3 @@ def test_what_a_router_takes_for_a_cache(registry: ModelRegistry) -> None:
     assert "password" not in repr(CacheSettings(levels=("redis://user:password@host",)))
     with pytest.raises(InvalidRequestError):
         Request(messages="hi", cache="yes")  # type: ignore[arg-type]
-
-
-async def _aiter(values: list[str]) -> AsyncIterator[str]:
-    for value in values:
-        yield value

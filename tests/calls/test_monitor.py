@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import threading
 from random import Random
+from typing import Any
 
+import pytest
 from samples import make_spec
 
 from pointsman import HealthSettings, ModelRegistry, ModelSpec, Router
 from pointsman.health import Health
 from pointsman.monitor import HealthMonitor, check
-from pointsman.testing import FakeClock, ServedModel, serve
+from pointsman.testing import FakeClock, Fault, ServedModel, serve
 
 
 class Probe:
@@ -113,3 +115,89 @@ async def test_a_finding_is_good_for_a_while_if_one_says_so() -> None:
         assert (await router.check_health(max_age=300))["openai:a"].healthy
         clock.advance(200)
         assert not (await router.check_health(max_age=300))["openai:a"].healthy
+
+
+async def test_what_cannot_be_probed_is_not_called_healthy() -> None:
+    router = Router(ModelRegistry([make_spec("hosted")]), clock=FakeClock())
+    report = (await router.check_health())["openai:hosted"]
+    assert report.state == "unknown"
+    assert report.issues == ("not probed: openai:hosted has no api_base",)
+    assert router.decide("hello").model == "openai:hosted", "and it serves as before"
+
+
+async def test_a_completion_is_asked_for_where_the_settings_say_so() -> None:
+    with serve([ServedModel("a"), ServedModel("b"), ServedModel("e")], seed=1) as fleet:
+        entries = [ModelSpec(**entry) for entry in fleet.catalogue()]
+        entries[2] = entries[2].model_copy(update={"capabilities": ("embedding.text",)})
+        fleet["b"].fail(Fault.server_error(500))  # its list of models is served nevertheless
+        cheap = Router(ModelRegistry(entries), clock=FakeClock())
+        assert all(report.healthy for report in (await cheap.check_health()).values())
+        assert fleet["a"].calls == fleet["b"].calls == 0
+        router = Router(
+            ModelRegistry(entries), clock=FakeClock(), health=HealthSettings(probe="completion", timeout=60)
+        )
+        reports = await router.check_health()
+        assert [reports[f"openai:{name}"].healthy for name in "abe"] == [True, False, True]
+        assert (fleet["a"].calls, fleet["b"].calls, fleet["e"].calls) == (1, 1, 0), "embeddings are not asked to talk"
+
+
+def test_other_registries_arguments_are_taken(clock: FakeClock) -> None:
+    router = Router(ModelRegistry([make_spec("a")]), clock=clock)
+    monitor = router.monitor(check_interval=300, failure_threshold=5, recovery_threshold=4)
+    assert monitor.interval == 300
+    assert (router._health.settings.failure_threshold, router._health.settings.recovery_threshold) == (5, 4)
+    with pytest.raises(ValueError, match="failure_threshold"):
+        router.monitor(failure_threshold=0)
+
+
+async def test_a_listener_that_fails_does_not_end_the_checks(clock: FakeClock) -> None:
+    probe = Probe()
+    monitor, health, _ = monitor_of(clock, probe, "a", "b")
+
+    def fail(*_: Any) -> None:
+        raise RuntimeError("a listener's own trouble")
+
+    health.subscribe(fail)
+    monitor.start()
+    for _ in range(100):
+        await asyncio.sleep(0)
+    monitor.stop()
+    assert len(probe.seen) >= 5
+
+
+def test_a_thread_can_be_stopped_as_soon_as_it_was_started(clock: FakeClock) -> None:
+    for _ in range(20):
+        monitor, _, _ = monitor_of(clock, Probe(), "a")
+        monitor.start().start()
+        monitor.stop()
+        monitor.stop()
+    assert not [each for each in threading.enumerate() if each.name == "pointsman-monitor"]
+
+
+async def test_a_proxy_that_names_an_interval_checks_from_its_first_request_on() -> None:
+    import litellm
+
+    from pointsman.catalog.files import Catalogue
+    from pointsman.config import Settings
+    from pointsman.litellm.planning import Planner
+
+    with serve([ServedModel("a")], seed=1) as fleet:
+        host = litellm.Router(model_list=fleet.litellm_model_list())
+        idle, checking = (
+            Planner(Catalogue(), Settings(health=HealthSettings(interval=interval))) for interval in (None, 0.01)
+        )
+        checked = asyncio.Event()
+        for planner in (idle, checking):
+            planner.refresh(host)
+        assert idle.monitor is None
+        assert checking.monitor is not None
+        assert checking.router is not None
+        checking.router.on_health_change(lambda *_: checked.set())
+        try:
+            await asyncio.wait_for(checked.wait(), 30)
+            first = checking.monitor
+            checking.refresh(host)
+            assert checking.monitor is first, "once"
+        finally:
+            checking.monitor.stop()
+        assert fleet["a"].calls == 0, "what is asked is free"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -41,7 +42,7 @@ class Down:
     @property
     def pauses(self) -> list[float]:
         times = [at for _, at in self.calls]
-        return [round(after - before, 6) for before, after in zip(times, times[1:], strict=False)]
+        return [round(after - before, 6) for before, after in pairwise(times)]
 
 
 @pytest.fixture

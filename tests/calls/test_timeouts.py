@@ -225,17 +225,20 @@ def test_a_stream_that_stalls_after_content_is_interrupted(registry: ModelRegist
         yield chunk("half")
         await asyncio.Event().wait()
 
-    async def main() -> None:
+    async def adrain() -> None:
         async for _ in router.astream(ASK, astalling, idle_timeout=0.05, ttft_timeout=20):
             pass
 
+    def drain() -> None:
+        if how == "async":
+            return asyncio.run(adrain())
+        for _ in router.stream(ASK, stalling, idle_timeout=0.05, ttft_timeout=20):
+            pass
+        return None
+
     try:
-        with pytest.raises(StreamInterruptedError) as caught, asyncio.Runner() as runner:
-            if how == "sync":
-                for _ in router.stream(ASK, stalling, idle_timeout=0.05, ttft_timeout=20):
-                    pass
-            else:
-                runner.run(main())
+        with pytest.raises(StreamInterruptedError) as caught:
+            drain()
         assert isinstance(caught.value.__cause__, TimeoutError)
     finally:
         release.set()

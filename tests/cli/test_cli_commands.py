@@ -45,7 +45,7 @@ def test_the_module_runs_the_command_line() -> None:
 def test_there_are_these_commands_and_no_stubs_of_later_ones() -> None:
     assert set(main.commands) == {
         *("demo", "validate", "models", "explain", "route", "health", "schema"),
-        *("diff", "discover", "import-litellm"),
+        *("diff", "discover", "import-litellm", "replay", "init", "bench", "report"),
     }
 
 
@@ -256,7 +256,9 @@ def test_a_key_in_the_file_is_refused_and_not_repeated(invoke: Invoke, write: Wr
         (["validate", "missing.yaml"], 1),
         (["validate"], 2),
         (["models", "--no-such-option"], 2),
-        (["bench"], 2),
+        (["bench"], 1),
+        (["report"], 1),
+        (["no-such-command"], 2),
         (["route", "hello"], 1),
     ],
 )

@@ -11,6 +11,7 @@ import pytest
 from samples import StatusError, make_spec
 
 from pointsman import AllModelsFailedError, Attempt, ModelRegistry, Outcome, Request, Router
+from pointsman.calls import CallSettings
 from pointsman.errors import BudgetExceededError, LimitReachedError
 from pointsman.limits.settings import BudgetSettings, LimitSettings
 from pointsman.testing import FakeClock
@@ -187,6 +188,27 @@ def test_models_of_one_credential_share_its_rate(make: Make, ask: Any) -> None:
     ask(router, upstream)
     ask(router, upstream)
     assert upstream.calls == ["a", "b", "c"], "two of the credential's, then another's"
+
+
+def test_of_an_address_its_host_alone_is_shown(make: Make, ask: Any) -> None:
+    limits = LimitSettings.model_validate({"credentials": {"openai": {"rpm": 2}}})
+    router = make({"api_base": "https://models.test/v1?account=inside"}, limits=limits)
+    ask(router, Upstream())
+    (key,) = router.limits()
+    assert key.startswith("rpm|credential|openai||models.test#")
+    assert "inside" not in key
+
+
+def test_without_a_deadline_nobody_waits_for_hours(make: Make, clock: FakeClock, ask: Any) -> None:
+    by_the_day = Answer(
+        x_ratelimit_limit_requests="100", x_ratelimit_remaining_requests="0", x_ratelimit_reset_requests="9h"
+    )
+    router = make({}, calls=CallSettings(deadline=None))
+    ask(router, Upstream(a=by_the_day))
+    with pytest.raises(LimitReachedError) as caught:
+        ask(router, Upstream())
+    assert caught.value.retry_after == pytest.approx(864)
+    assert clock.monotonic() == 0
 
 
 def test_a_small_request_is_not_put_behind_because_a_large_one_had_no_room(make: Make, ask: Any) -> None:

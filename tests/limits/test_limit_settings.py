@@ -51,8 +51,8 @@ def test_they_take_effect(tmp_path: Path) -> None:
     limits = {key: (each["limit"], each["period"]) for key, each in router.limits().items()}
     assert limits == {
         "rpm|openai:small": (50, 60),
-        "rpm|credential:openai||env:OPENAI_API_KEY": (200, 60),
-        "tpm|credential:openai||env:OPENAI_API_KEY": (45_000, 60),
+        "rpm|credential|openai|env:OPENAI_API_KEY": (200, 60),
+        "tpm|credential|openai|env:OPENAI_API_KEY": (45_000, 60),
         "usd|tenant||90.5": (1, 90.5),
         "requests|tenant||90.5": (1_000, 90.5),
         "tokens|tenant||90.5": (1_000_000, 90.5),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
 from samples import make_spec
 
-from pointsman import Attempt, ModelRegistry, Request, Router
+from pointsman import Attempt, ModelRegistry, Outcome, Request, Router
 from pointsman.limits.settings import LimitSettings
 from pointsman.testing import FakeClock, ModelFleet, ServedModel, serve
 
@@ -111,3 +112,61 @@ async def test_litellms_router_with_the_strategy_keeps_to_the_rpm_of_its_deploym
         finally:
             strategy.uninstall()
         assert (fleet["first"].calls, fleet["second"].calls) == (4, 6)
+
+
+async def test_litellms_router_with_the_strategy_learns_from_headers() -> None:
+    import litellm
+
+    from pointsman.litellm import install
+
+    clock = FakeClock()
+    with serve([ServedModel("first", rate_limit_rpm=3), ServedModel("second")], clock=clock) as fleet:
+        host = litellm.Router(model_list=fleet.litellm_model_list("chat"))
+        router = Router(ModelRegistry(), "cheapest", clock=clock, seed=1)
+        strategy = install(host, pointsman_router=router)
+        try:
+            told = asyncio.Event()
+            router.on_health_change(lambda *_: told.set())
+            for _ in range(6):
+                messages: Any = [{"role": "user", "content": "Say something."}]
+                answer = await host.acompletion(model="chat", messages=messages)
+                assert answer.choices[0].message.content
+                await asyncio.wait_for(told.wait(), 10)  # LiteLLM tells of successes after the answer
+        finally:
+            strategy.uninstall()
+        assert (fleet["first"].calls, refused(fleet)) == (3, 0)
+
+
+async def test_the_proxys_planner_refuses_a_tenant_whose_budget_is_used_up() -> None:
+    from fastapi import HTTPException
+    from litellm.proxy._types import LitellmUserRoles, UserAPIKeyAuth
+
+    from pointsman.catalog.files import parse_catalogue
+    from pointsman.config import read_settings
+    from pointsman.litellm.planning import Planner
+
+    sections = {"policy": "cheapest", "budget": {"tenants": {"team": {"tokens": 100, "period": "hour"}}}}
+    planner = Planner(parse_catalogue(sections), read_settings(sections))
+    entry = {"model_name": "small", "litellm_params": {"model": "openai/gpt-4o-mini"}, "model_info": {"id": "1"}}
+    host = SimpleNamespace(model_list=[entry])
+    planner.refresh(host)
+
+    async def plan(team: str) -> dict[str, Any]:
+        data: dict[str, Any] = {"model": "auto", "messages": [{"role": "user", "content": "hello"}]}
+        await planner.plan(
+            host, UserAPIKeyAuth(team_id=team, user_role=LitellmUserRoles.PROXY_ADMIN), data, "acompletion"
+        )
+        return data
+
+    data = await plan("team")
+    call = planner.call_of(data)
+    assert call is not None
+    kwargs = {**data, "model_info": {"id": "1"}}
+    planner.began(call, kwargs)
+    planner.delivered(call, kwargs, Outcome(input_tokens=90, output_tokens=20))
+    with pytest.raises(HTTPException) as caught:
+        await plan("team")
+    assert caught.value.status_code == 429
+    assert caught.value.headers is not None
+    assert 0 < int(caught.value.headers["retry-after"]) <= 3_600
+    assert (await plan("others"))["model"] == "small"

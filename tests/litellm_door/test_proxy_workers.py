@@ -1,4 +1,4 @@
-"""A proxy with two worker processes that share what they learn in one SQLite file."""
+"""A proxy with two worker processes that share what they learn in one SQLite file, or all their state in one Redis."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ import pytest
 from litellm_door.conftest import proxy_models
 from litellm_door.proxies import Proxy
 
+from pointsman.stores.redis_link import RedisLink
 from pointsman.testing import ModelFleet
 
 CONFIG = """
 policy: cheapest
-store: sqlite:///pointsman.db
-pools: {auto: {}}
-calls: {deadline: 30, timeout: 10}
+store: {store}
+pools: {{auto: {{}}}}
+calls: {{deadline: 30, timeout: 10}}
 """
 BODY = {"model": "auto", "messages": [{"role": "user", "content": "Say something."}]}
 
@@ -28,8 +29,12 @@ REQUESTS, CONCURRENCY = 2_000, 32
 
 @pytest.mark.long
 @pytest.mark.skipif(not LONG, reason="two more workers to import LiteLLM; part of `make test-all`")
-def test_no_request_is_lost_when_a_model_dies_and_any_worker_takes_any_score(tmp_path: Path, fleet: ModelFleet) -> None:
-    (tmp_path / "pointsman.yaml").write_text(CONFIG)
+@pytest.mark.parametrize("kind", ["sqlite", "redis"])
+def test_no_request_is_lost_when_a_model_dies_and_any_worker_takes_any_score(
+    request: pytest.FixtureRequest, tmp_path: Path, fleet: ModelFleet, kind: str
+) -> None:
+    store = "sqlite:///pointsman.db" if kind == "sqlite" else str(request.getfixturevalue("redis_url"))
+    (tmp_path / "pointsman.yaml").write_text(CONFIG.format(store=store))
     with Proxy(tmp_path, proxy_models(fleet), workers=2) as proxy, ThreadPoolExecutor(CONCURRENCY) as threads:
 
         def ask(number: int) -> tuple[int, str]:
@@ -50,3 +55,8 @@ def test_no_request_is_lost_when_a_model_dies_and_any_worker_takes_any_score(tmp
         scores = [{"decision": decision, "score": 0.7} for _, decision in answers[:24]]
         statuses = threads.map(lambda score: proxy.post("/pointsman/feedback", score)[0], scores)
         assert Counter(statuses) == {200: 24}
+        if kind == "redis":
+            link = RedisLink(store)
+            assert "breaker|openai:cheap" in link.ask("HKEYS", link.key("health", "windows"))
+            assert link.ask("ZCARD", link.key("health", "replicas")) == 2
+            link.close()

@@ -345,3 +345,26 @@ def test_neither_the_package_nor_a_simple_policy_loads_numpy() -> None:
         "Router(registry, 'adaptive').decide('hi'); assert 'numpy' in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_row_of_an_older_version_is_read_and_what_it_did_not_count_starts_at_nought() -> None:
+    old, arms = AdaptivePolicy(), arms_of(rated("a", 0.7), rated("b", 0.7))
+    for _ in range(30):
+        old.learn(lesson("b", 1.0, cost=0.01))
+    rows = json.loads(json.dumps(old.state()))
+    del rows["openai:b"]["billed"], rows["openai:b"]["reward"]
+    heir = AdaptivePolicy()
+    heir.merge("older", rows)
+    assert heir.ignored == 0
+    assert heir.statistics()["openai:b"]["scored"] == 30
+    assert ask(grown(heir, arms), arms)[0]["b"] > 0.55
+
+
+def test_a_score_of_a_model_that_is_gone_harms_nobody_and_counts_when_it_comes_back() -> None:
+    policy, arms = AdaptivePolicy(), arms_of(rated("a", 0.7))
+    grown(policy, arms)
+    for _ in range(30):
+        policy.learn(lesson("b", 1.0))
+    assert ask(policy, arms)[0] == {"a": 1.0}
+    both = arms_of(rated("a", 0.7), rated("b", 0.7))
+    assert ask(grown(policy, both), both)[0]["b"] > 0.55

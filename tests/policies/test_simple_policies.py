@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
+from random import Random
 from typing import Any
 
 import pytest
 from samples import make_spec
 
-from pointsman import Request
+from pointsman import ConfigError, Request
 from pointsman.policies import Context, Lesson, make_policy
+from pointsman.policies.intervals import hoeffding, wilson
+from pointsman.policies.ucb import UCBPolicy
 from pointsman.snapshot import Arms
 
 
 def spread(policy: Any, specs: list[Any], **context: Any) -> list[float]:
     return list(policy.probabilities(Arms(specs, mask=1), Context(context.pop("request", Request()), **context)))
+
+
+def ucb(**options: Any) -> UCBPolicy:
+    made = make_policy({"name": "ucb", **options})
+    assert isinstance(made, UCBPolicy)
+    return made
 
 
 def reward(arm: str, value: float) -> Lesson:
@@ -101,6 +111,66 @@ def test_thompson_explores_less_when_told_to() -> None:
         classic.learn(lesson)
         careful.learn(lesson)
     assert spread(classic, specs)[1] > spread(careful, specs)[1] > 0
+
+
+def test_ucb_tells_between_which_bounds_the_truth_lies() -> None:
+    narrow, wide = (ucb(confidence_level=level) for level in (0.5, 0.99))
+    for policy in (narrow, wide):
+        for value in [1.0] * 8 + [0.0] * 2:
+            policy.learn(reward("a", value))
+    tight, loose = (policy.statistics()["openai:a"] for policy in (narrow, wide))
+    for row in (tight, loose):
+        assert 0 <= row["average_reward_low"] < row["average_reward"] < row["average_reward_high"] <= 1
+        assert 0 <= row["success_rate_low"] < row["success_rate"] <= row["success_rate_high"] <= 1
+    assert tight["average_reward_low"] > loose["average_reward_low"]
+    assert tight["success_rate_low"] > loose["success_rate_low"]
+
+
+@pytest.mark.parametrize("level", [0.8, 0.95])
+def test_the_intervals_hold_what_they_promise(level: float) -> None:
+    rng = Random(5)
+    held = Counter[str]()
+    for _ in range(400):
+        draws = [float(rng.random() < 0.7) for _ in range(60)]
+        for name, bounds in (("wilson", wilson), ("hoeffding", hoeffding)):
+            low, high = bounds(sum(draws), 60, level) if name == "wilson" else bounds(sum(draws) / 60, 60, level)
+            held[name] += low <= 0.7 <= high
+    assert held["wilson"] / 400 == pytest.approx(level, abs=0.05)
+    assert held["hoeffding"] / 400 >= level
+    assert wilson(0, 0, level) == hoeffding(0.5, 0, level) == (0.0, 1.0)
+
+
+def test_ucb_gives_every_arm_its_trials_before_it_compares() -> None:
+    policy = ucb(min_trials=3)
+    specs = [make_spec("a"), make_spec("b")]
+    for value, arm in [(0.9, "a"), (0.1, "b")] * 2:
+        policy.learn(reward(arm, value))
+    policy.learn(reward("a", 0.9))
+    assert spread(policy, specs) == [0, 1]
+    policy.learn(reward("b", 0.1))
+    assert spread(policy, specs) == [1, 0]
+    policy.reset()
+    assert policy.statistics() == {}
+    assert spread(policy, specs) == [0.5, 0.5]
+
+
+def test_the_exploration_factor_of_other_registries_is_ours() -> None:
+    assert ucb(exploration_factor=2.0).exploration == 2.0
+    assert ucb().exploration == 0.25
+    for wrong in ({"exploration": -1}, {"min_trials": -1}, {"confidence_level": 1.0}, {"confidence_level": 0}):
+        with pytest.raises(ConfigError, match="ucb"):
+            make_policy({"name": "ucb", **wrong})
+
+
+def test_a_score_that_knows_more_takes_the_place_of_one_that_knows_less() -> None:
+    policy = ucb()
+    policy.learn(reward("a", 0.9))
+    once = Lesson(arm="openai:a", key="openai:a", decision_id="d", ok=True, counted=True)
+    policy.learn(replace(once, quality=0.0, weight=0.3))
+    assert policy.mean("openai:a") == pytest.approx(0.9 - 0.3)
+    policy.learn(replace(once, quality=0.8, revised=(0.0, 0.3)))
+    assert policy.mean("openai:a") == pytest.approx(0.9 - 0.2)
+    assert policy.pulls("openai:a") == 1
 
 
 def test_ucb_counts_calls_under_way_as_pulls() -> None:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from replay.worlds import EVEN, QUALITY, Shares, make_log, models
+from samples import make_spec
 
 from pointsman import ConfigError, Lesson, ModelRegistry, Outcome, Request, Router
 from pointsman.errors import NoSupportError, StoreError
 from pointsman.ledger import DECISIONS
 from pointsman.replay import compare, evaluate, read_log
+from pointsman.replay.targets import shares_over
 from pointsman.testing import FakeClock
 
 
@@ -53,8 +54,9 @@ def test_gain_and_cost_are_against_the_log_itself(log: Router) -> None:
 
 
 def test_a_policy_that_learns_is_judged_as_it_learns_from_the_log(log: Router) -> None:
-    learning = evaluate(log, "thompson")
-    frozen = evaluate(log, "thompson", learn=False)
+    quality_alone = {"name": "adaptive", "cost_weight": 0.0}
+    learning = evaluate(log, quality_alone)
+    frozen = evaluate(log, {"name": "thompson"}, learn=False)
     assert learning.dr.low > frozen.dr.mean
     assert frozen.dr.mean == pytest.approx(sum(QUALITY.values()) / 3, abs=0.05)
     assert learning.rows == pytest.approx(0.8 * frozen.rows, abs=1)
@@ -93,10 +95,17 @@ def test_a_policy_is_told_only_what_was_known_by_then() -> None:
     clock.advance(1.0)
     router.feedback(first.id, 0.75)
     spy = Spy()
-    compare(router, [spy])
-    assert [each for each in spy.seen if each == "asked" or "None False" not in each] == [
-        *("asked", "asked", "told openai:cheap 0.25 True 2", "asked", "told openai:cheap 0.75 True 1")
-    ] or spy.seen == []
+    log = read_log(router)
+    shares_over(log, spy)
+    scores_and_questions = [each for each in spy.seen if " None " not in each]
+    assert scores_and_questions == [
+        "asked",
+        "asked",
+        "told openai:cheap 0.25 True 2",
+        "asked",
+        "told openai:cheap 0.75 True 1",
+    ]
+    assert len(spy.seen) == 7  # two outcomes besides
 
 
 def test_the_features_in_the_ledger_are_what_a_contextual_policy_sees() -> None:
@@ -190,7 +199,7 @@ def test_a_first_attempt_that_failed_scores_nothing_whoever_answered_then() -> N
     router.observe(decision, Outcome(seconds=1.0), model=decision.fallbacks[0])
     router.feedback(decision.id, 1.0)
     row = read_log(router).rows[-1]
-    assert [row.measured(each) for each in ("score", "success", "cost")] == [0.0, 0.0, None]  # type: ignore[arg-type]
+    assert [row.measured(each) for each in ("score", "success", "cost")] == [0.0, 0.0, None]
     assert row.answered_by == decision.fallbacks[0]
 
 
@@ -203,7 +212,7 @@ def test_what_only_checks_have_scored_is_not_scored() -> None:
 
 
 def test_of_more_candidates_than_a_row_keeps_nothing_is_estimated() -> None:
-    registry = ModelRegistry([*models(), *(spec.model_copy(update={"name": f"m{n}"}) for n in range(40) for spec in [next(iter(models()))])])
+    registry = ModelRegistry(make_spec(f"m{number}", capabilities=["generation.text.chat"]) for number in range(40))
     router = Router(registry, "weighted", clock=FakeClock(), seed=1)
     router.decide("hi")
     assert read_log(router).rows[0].left_out == "too many candidates"
@@ -222,6 +231,20 @@ def test_a_log_is_read_from_its_file(tmp_path: Path, scheme: str) -> None:
         there = compare(source, ["best"], registry=None if scheme == "sqlite" else models())
         assert there.as_dict() == here.as_dict()
     assert here.strangers == []
+
+
+def test_a_configured_routers_store_has_its_models(tmp_path: Path) -> None:
+    config = tmp_path / "pointsman.yaml"
+    entry = "{name: %s, provider: openai, capabilities: [generation.text.chat], cost_per_1m_input_tokens: %d}"
+    config.write_text(f"models:\n- {entry % ('a', 1)}\n- {entry % ('b', 2)}\nstore: sqlite:///{tmp_path}/log.db\n")
+    for _ in range(2):
+        router = Router.from_config(config, policy="weighted")
+        for _ in range(30):
+            router.feedback(router.decide("hi").id, 1.0)
+        router.close()
+    found = compare(tmp_path / "log.db", ["cheapest"], measure="score")
+    assert (found.used, found.strangers) == (60, [])
+    assert read_log(tmp_path / "log.db").specs["openai:b"].cost_per_1m_input_tokens == 2
 
 
 def test_models_that_nobody_knows_any_more_are_named(tmp_path: Path) -> None:
@@ -255,9 +278,8 @@ def test_the_rows_of_an_earlier_version_still_count() -> None:
     assert compare(router, ["weighted"]).used == 60
 
 
-def test_ten_thousand_rows_take_seconds_not_minutes() -> None:
-    router = make_log(rows=10_000)
-    started = time.process_time()
-    found = compare(router, ["thompson", "cheapest", "weighted"])
-    assert found.used == 8_000
-    assert time.process_time() - started < 60  # about 2 s; sixty is another order of growth
+def test_ten_thousand_rows_are_judged() -> None:
+    found = compare(make_log(rows=10_000), ["thompson", "best", "weighted"])
+    assert (found.used, found.warm_up) == (8_000, 2_000)
+    for policy, truth in (("best", QUALITY["good"]), ("weighted", sum(QUALITY.values()) / 3)):
+        assert found[policy].dr.low - 0.01 <= truth <= found[policy].dr.high + 0.01

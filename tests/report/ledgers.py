@@ -19,7 +19,11 @@ def registry_of_four() -> ModelRegistry:
     return ModelRegistry(
         [
             make_spec(
-                "small", capabilities=[chat], cost_per_1m_input_tokens=0.15, cost_per_1m_output_tokens=0.6, quality={"a": 0.6}
+                "small",
+                capabilities=[chat],
+                cost_per_1m_input_tokens=0.15,
+                cost_per_1m_output_tokens=0.6,
+                quality={"a": 0.6},
             ),
             make_spec(
                 "large",
@@ -62,7 +66,7 @@ def play(store: str, *, calls: int = 300, seed: int = 1, policy: Any = "adaptive
 
         def call(attempt: Any, *, ill: bool = ill) -> dict[str, Any]:
             clock.advance(usual[attempt.model] * chance.uniform(0.6, 1.9))
-            if (ill and attempt.model == "gemini:flash") or chance.random() < 0.02:
+            if (ill and attempt.model == "openai:large") or chance.random() < 0.02:
                 raise StatusError(chance.choice([503, 429, 500]))
             return {
                 "choices": [{"message": {"content": "fine"}, "finish_reason": "stop"}],

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-import time
 from collections import Counter
 from typing import Any
 
 import httpx
 
-from pointsman import ModelRegistry, Router
+from pointsman import ModelRegistry, ModelSpec, Router
 from pointsman.limits.buckets import Take
 from pointsman.limits.redis_buckets import RedisBuckets
 from pointsman.stores.redis_link import RedisLink
@@ -24,12 +23,12 @@ class Replica:
     def __init__(self, catalogue: list[dict[str, Any]], url: str) -> None:
         self.url = url
         self.clock = SystemClock()
-        self.router = Router(ModelRegistry(catalogue), "priority", url)
+        self.router = Router(ModelRegistry(ModelSpec(**entry) for entry in catalogue), "priority", url)
         self.router.flush()
 
-    async def ask(self, calls: int, deadline: float, model: str | None = None) -> dict[str, Any]:
+    async def ask(self, calls: int, deadline: float) -> dict[str, Any]:
         """Make so many calls at once; which models answered, and what was lost."""
-        async with httpx.AsyncClient(timeout=None, limits=httpx.Limits(max_connections=None)) as client:
+        async with httpx.AsyncClient(timeout=120, limits=httpx.Limits(max_connections=None)) as client:
 
             async def call(attempt: Any) -> Any:
                 body = {"model": attempt.spec.name, "messages": [{"role": "user", "content": "hi"}]}
@@ -38,10 +37,7 @@ class Replica:
                 return response.json()
 
             async def one() -> str:
-                request = {"messages": "hi"} if model is None else {"messages": "hi", "prefer": {model}}
-                from pointsman import Request
-
-                decision = self.router.decide(Request(**request))  # type: ignore[arg-type]
+                decision = self.router.decide("hi")
                 return (await self.router.aexecute(decision, call, deadline=deadline)).spec.name
 
             done = await asyncio.gather(*(one() for _ in range(calls)), return_exceptions=True)
@@ -57,7 +53,7 @@ class Replica:
 
     async def wait_available(self, model: str) -> dict[str, Any]:
         """Let the time pass for which it is behind."""
-        while (wait := self.router.health(model).available_in) > 0:
+        while (wait := self.router.health(model).available_in) > 0:  # noqa: ASYNC110  nobody tells of time that passes
             await asyncio.sleep(wait)
         return {}
 
@@ -65,12 +61,10 @@ class Replica:
         """Ask the shared limiter so often; how many were admitted, and how many of them without the server."""
         buckets = RedisBuckets(RedisLink(self.url), self.clock, lambda: 8)
         take = [Take(key, 1, limit, period), Take(f"{key}|day", 1, 10 * limit, 86_400.0, "window")]
-        began = time.monotonic()
         waits = [await buckets.atake(take) for _ in range(tries)]
         return {
             "admitted": sum(wait == 0 for wait in waits),
             "alone": buckets.taken_alone,
-            "seconds": time.monotonic() - began,
         }
 
     async def replicas(self, count: int) -> dict[str, Any]:
@@ -81,12 +75,17 @@ class Replica:
         return {"replicas": self.router.replicas}
 
 
+def _say(answer: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(answer) + "\n")
+    sys.stdout.flush()
+
+
 async def follow(replica: Replica) -> None:
-    print(json.dumps({"ready": True}), flush=True)
+    _say({"ready": True})
     loop = asyncio.get_running_loop()
     while line := await loop.run_in_executor(None, sys.stdin.readline):
         order = json.loads(line)
-        print(json.dumps(await getattr(replica, order.pop("do"))(**order)), flush=True)
+        _say(await getattr(replica, order.pop("do"))(**order))
 
 
 if __name__ == "__main__":

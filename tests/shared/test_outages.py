@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -37,6 +38,20 @@ def link_of(router: Router) -> RedisLink:
     return router.store.store.link
 
 
+def flush(router: Router) -> None:
+    """Write and read everything, as soon as the server answers; on a busy machine it may seem away once more."""
+    back = threading.Event()
+    link_of(router).on_return(back.set)
+    for _ in range(100):
+        try:
+            router.flush()
+        except StoreError:
+            back.wait(0.1)
+        else:
+            return
+    raise AssertionError("the server did not come back")
+
+
 class Traffic:
     """Calls from several threads; in the middle something happens, and all go on."""
 
@@ -45,13 +60,18 @@ class Traffic:
         self.lost: list[BaseException] = []
         self.seconds: list[float] = []
 
-    def run(self, happens: Callable[[], object]) -> None:
+    def run(self, happens: Callable[[], None]) -> None:
         half = threading.Barrier(THREADS, action=happens)
         threads = [threading.Thread(target=self._call, args=(half,)) for _ in range(THREADS)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
+
+    def say(self, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+        """The slowest call, for people; a machine that is busy proves nothing."""
+        with capsys.disabled():
+            sys.stdout.write(f"\n{name}: {len(self.seconds)} calls, slowest {max(self.seconds) * 1e3:.0f} ms\n")
 
     def _call(self, half: threading.Barrier) -> None:
         for number in range(CALLS):
@@ -74,56 +94,50 @@ def wire(own_redis: RedisServer) -> Iterator[Wire]:
 def test_nothing_is_lost_and_no_row_either_while_redis_hangs_or_is_cut_off(
     own_redis: RedisServer, wire: Wire, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    harms: dict[str, tuple[str, Callable[[], object], Callable[[], object]]] = {
+    harms: dict[str, tuple[str, Callable[[], None], Callable[[], None]]] = {
         "SIGSTOP": (f"{own_redis.url}?prefix=stop:", own_redis.pause, own_redis.resume),
         "partition": (f"{wire.url}?prefix=cut:", wire.cut, wire.mend),
     }
     for name, (url, harm, heal) in harms.items():
         router = make_router(url)
-        back = threading.Event()
-        link_of(router).on_return(back.set)
         traffic = Traffic(router)
         traffic.run(harm)
         assert traffic.lost == []
-        assert link_of(router).outages == 1
+        assert link_of(router).outages >= 1
         heal()
-        assert back.wait(30)
-        router.flush()
+        flush(router)
         assert router.ledger._store.count(DECISIONS) == THREADS * CALLS
         assert router.ledger._store.count(ATTEMPTS) == THREADS * CALLS
         assert router.statistics()["dropped_writes"] == 0
         router.close()
-        with capsys.disabled():
-            print(f"\n{name}: {len(traffic.seconds)} calls, 0 lost, slowest {max(traffic.seconds) * 1e3:.0f} ms")
+        traffic.say(name, capsys)
 
 
 def test_nothing_is_lost_when_redis_is_killed_and_what_is_known_is_written_again(
     own_redis: RedisServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    router = make_router(own_redis.url)
-    back = threading.Event()
-    link_of(router).on_return(back.set)
+    url = f"{own_redis.url}?timeout=5"
+    router = make_router(url)
     traffic = Traffic(router)
     traffic.run(own_redis.kill)
     assert traffic.lost == []
     for _ in range(5):
         router._health.failed(router.registry.get_model("a"), Fault(FaultKind.SERVER_ERROR))
     own_redis.start()
-    assert back.wait(30)
-    router.flush()
-    router.flush()  # the first found that the server has lost everything
-    fresh = make_router(own_redis.url)
-    fresh.flush()
+    flush(router)
+    flush(router)  # the first found that the server has lost everything
+    fresh = make_router(url)
+    flush(fresh)
     assert fresh.health("a").state == "unhealthy"
     assert fresh.statistics()["selection_stats"]["total_attempts"] == THREADS * CALLS
     for each in (fresh, router):
         each.close()
-    with capsys.disabled():
-        print(f"\nkill -9: {len(traffic.seconds)} calls, 0 lost, slowest {max(traffic.seconds) * 1e3:.0f} ms")
+    traffic.say("kill -9", capsys)
 
 
 def test_what_was_flushed_is_told_again(own_redis: RedisServer) -> None:
-    first, second = make_router(own_redis.url), make_router(own_redis.url)
+    url = f"{own_redis.url}?timeout=5"
+    first, second = make_router(url), make_router(url)
     for _ in range(5):
         first._health.failed(first.registry.get_model("a"), Fault(FaultKind.SERVER_ERROR))
     first.observe(first.decide("hi"), Outcome(seconds=0.1))
@@ -133,7 +147,7 @@ def test_what_was_flushed_is_told_again(own_redis: RedisServer) -> None:
     own_redis.ask("FLUSHALL")
     first.flush()
     first.flush()
-    third = make_router(own_redis.url)
+    third = make_router(url)
     third.flush()
     assert third.health("a").state == "unhealthy"
     assert third.statistics()["selection_stats"]["total_attempts"] == 1
@@ -143,14 +157,11 @@ def test_what_was_flushed_is_told_again(own_redis: RedisServer) -> None:
 
 def test_a_process_starts_while_redis_is_away_and_joins_later(own_redis: RedisServer) -> None:
     own_redis.kill()
-    router = make_router(own_redis.url)
-    back = threading.Event()
-    link_of(router).on_return(back.set)
+    router = make_router(f"{own_redis.url}?timeout=5")
     assert router.run("hi", lambda _: "answer") == "answer"
     assert not router.registry.attached
     own_redis.start()
-    assert back.wait(30)
-    router.flush()
+    flush(router)
     assert router._shared is not None
     router._shared.exchange()
     assert router.registry.attached

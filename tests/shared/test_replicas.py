@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from redis_server import RedisServer
 from shared.fleets import Replicas
 
 from pointsman.testing import Fault, ModelFleet, ServedModel, serve
@@ -12,10 +13,24 @@ from pointsman.testing import Fault, ModelFleet, ServedModel, serve
 EIGHT = 8
 
 
-@pytest.fixture
-def fleet() -> Iterator[ModelFleet]:
+@pytest.fixture(scope="module")
+def served() -> Iterator[ModelFleet]:
     with serve([ServedModel("limited"), ServedModel("spare")]) as fleet:
         yield fleet
+
+
+@pytest.fixture
+def fleet(served: ModelFleet) -> ModelFleet:
+    for name in served:
+        served[name].heal()
+        served[name].clear()
+    return served
+
+
+@pytest.fixture(scope="module")
+def eight(served: ModelFleet, redis_server: RedisServer) -> Iterator[Replicas]:
+    with Replicas(EIGHT, catalogue(served), f"{redis_server.url}?prefix=eight:&timeout=5") as replicas:
+        yield replicas
 
 
 def catalogue(fleet: ModelFleet) -> list[dict[str, object]]:
@@ -24,20 +39,19 @@ def catalogue(fleet: ModelFleet) -> list[dict[str, object]]:
 
 
 def test_at_the_end_of_a_rate_limit_one_request_of_400_from_8_processes_reaches_the_model(
-    fleet: ModelFleet, redis_url: str
+    fleet: ModelFleet, eight: Replicas
 ) -> None:
     limited = fleet["limited"]
-    with Replicas(EIGHT, catalogue(fleet), redis_url) as replicas:
-        limited.fail(Fault.rate_limited("4"), times=1)
-        assert replicas.tell(0, "ask", calls=1, deadline=30)["served"] == {"spare": 1}
-        assert limited.calls == 1
-        replicas.tell_all("wait_behind", model="limited")
-        limited.fail(Fault.hang())
-        replicas.tell_all("wait_available", model="limited")
-        answers = replicas.tell_all("ask", calls=50, deadline=16)
-        assert [answer["lost"] for answer in answers] == [[]] * EIGHT
-        assert sum(answer["served"].get("spare", 0) for answer in answers) == 50 * EIGHT
-        assert limited.calls == 2, "the one that was refused, and one probe of all"
+    limited.fail(Fault.rate_limited("4"), times=1)
+    assert eight.tell(0, "ask", calls=1, deadline=30)["served"] == {"spare": 1}
+    assert limited.calls == 1
+    eight.tell_all("wait_behind", model="limited")
+    limited.fail(Fault.hang())
+    eight.tell_all("wait_available", model="limited")
+    answers = eight.tell_all("ask", calls=50, deadline=16)
+    assert [answer["lost"] for answer in answers] == [[]] * EIGHT
+    assert sum(answer["served"].get("spare", 0) for answer in answers) == 50 * EIGHT
+    assert limited.calls == 2, "the one that was refused, and one probe of all"
 
 
 def test_a_breaker_opens_once_for_all_and_closes_for_all(fleet: ModelFleet, redis_url: str) -> None:
@@ -76,10 +90,9 @@ def test_a_killed_process_gives_up_its_probe_and_counts_no_more(fleet: ModelFlee
         assert replicas.tell(1, "ask", calls=1, deadline=30)["served"] == {"limited": 1}
 
 
-def test_eight_processes_are_never_admitted_more_than_the_limit(fleet: ModelFleet, redis_url: str) -> None:
+def test_eight_processes_are_never_admitted_more_than_the_limit(eight: Replicas) -> None:
     limit = 100
-    with Replicas(EIGHT, catalogue(fleet), redis_url) as replicas:
-        # A period so long that nothing worth counting refills while the test runs.
-        answers = replicas.tell_all("take", key="rpm|m", limit=limit, period=86_400.0, tries=50)
-        assert sum(answer["alone"] for answer in answers) == 0
-        assert sum(answer["admitted"] for answer in answers) == limit
+    # A period so long that nothing worth counting refills while the test runs.
+    answers = eight.tell_all("take", key="rpm|m", limit=limit, period=86_400.0, tries=50)
+    assert sum(answer["alone"] for answer in answers) == 0
+    assert sum(answer["admitted"] for answer in answers) == limit

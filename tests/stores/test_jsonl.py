@@ -109,6 +109,25 @@ def test_only_one_process_writes(path: Path) -> None:
     assert dict(second.items("s")) == {"k": 1, "more": 2, "other": 3}
 
 
+def test_a_fork_reads_and_does_not_write_and_its_parent_goes_on(path: Path) -> None:
+    code = (
+        "import os, sys; from pointsman.stores import open_store; from pointsman import StoreError\n"
+        "store = open_store(sys.argv[1]); store.put('s', 'k', 1)\n"
+        "child = os.fork()\n"
+        "if child == 0:\n"
+        "    try:\n"
+        "        store.put('s', 'child', 2)\n"
+        "    except StoreError:\n"
+        "        os._exit(store.get('s', 'k'))\n"
+        "    os._exit(9)\n"
+        "print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
+        "store.put('s', 'parent', 3); print(dict(store.items('s')))\n"
+    )
+    command = [sys.executable, "-c", code, f"jsonl:///{path}"]
+    done = subprocess.run(command, check=True, timeout=60, capture_output=True, text=True)
+    assert done.stdout.splitlines() == ["1", "{'k': 1, 'parent': 3}"]
+
+
 def test_what_is_not_true_any_more_is_not_kept_for_ever(path: Path) -> None:
     store = JSONLStore(path)
     for round_ in range(13):
@@ -141,7 +160,11 @@ def test_a_router_keeps_its_ledger_in_lines(path: Path, registry: ModelRegistry)
     router.feedback(decision.id, 1.0)
     router.close()
     store = open_store(f"jsonl:///{path}")
-    assert (store.count("ledger.decisions"), store.count("ledger.attempts"), store.count("ledger.feedback")) == (2, 1, 1)
+    assert (store.count("ledger.decisions"), store.count("ledger.attempts"), store.count("ledger.feedback")) == (
+        2,
+        1,
+        1,
+    )
     assert "secret" not in path.read_text()
     with pytest.raises(StoreError, match="no JSON"):
         store.put("s", "k", float("nan"))

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import math
+import os
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from typing import Any, Self, TypeVar
@@ -70,7 +71,7 @@ class ModelCache:
         self._clock = clock or SystemClock()
         self._levels: list[Level] = open_levels(self.settings)
         self._resting: dict[int, float] = {}
-        self._secret = b""
+        self._secret = os.urandom(32)  # until a level has one
         self._secret_is_settled = False
         self._epochs: list[int | None] = [None] * len(self._levels)
         self._next_epoch = -math.inf
@@ -181,8 +182,8 @@ class ModelCache:
     def _find(self, key: str, start: int, stop: int, *, again: bool) -> Any:
         """Look into levels `start` to `stop`; a miss is counted when the farthest was asked."""
         now = self._clock.time()
-        if stop > 1 and self._clock.monotonic() >= self._next_epoch:
-            self._follow_invalidations()
+        if not self._levels[stop - 1].quick and self._clock.monotonic() >= self._next_epoch:
+            self._look_around()
         for number in range(start, stop):
             found = self._read(number, key, now)
             if found is not None:
@@ -233,8 +234,12 @@ class ModelCache:
         """Remove everything, from every level."""
         return self.invalidate()
 
-    def _follow_invalidations(self) -> None:
-        """Empty what lies in front of a level in which somebody has invalidated something."""
+    def _look_around(self) -> None:
+        """Follow the other processes: empty what lies in front of a level in which somebody invalidated something.
+
+        A server that was flushed has a new secret, which is everybody's from then on.
+        """
+        self._settle_secret()
         self._next_epoch = self._clock.monotonic() + _EPOCH_EVERY
         for number in range(1, len(self._levels)):
             epoch = self._ask(number, self._levels[number].epoch)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import time
+import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,14 +11,26 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pointsman.cli.errors import show_refusal
-from pointsman.cli.options import config_option, find_config, read_request, request_arguments, require_config
+from pointsman.cli.options import (
+    config_option,
+    find_config,
+    json_option,
+    open_router,
+    read_request,
+    request_arguments,
+    require_config,
+)
+from pointsman.cli.status import StatusLine
+from pointsman.cli.writing import print_json
 from pointsman.config import Settings, load_config
 from pointsman.errors import NoEligibleModelsError, PointsmanError
 from pointsman.faults import FaultKind, classify
 from pointsman.registry import ModelRegistry
 from pointsman.router import Router
+from pointsman.telemetry.settings import TelemetrySettings
 
 if TYPE_CHECKING:
+    from pointsman.decision import RoutingDecision
     from pointsman.steps import CallRecord
     from pointsman.types import Request
 
@@ -28,7 +41,8 @@ _SQLITE = "sqlite:///"
 @click.command()
 @request_arguments
 @config_option
-def explain(prompt: str, config: str | None, **wishes: Any) -> None:
+@json_option
+def explain(prompt: str, config: str | None, *, as_json: bool, **wishes: Any) -> None:
     """Show who would serve PROMPT, with which fallbacks, and why not the others. Makes no call.
 
     PROMPT may be - for standard input. Without a configuration the built-in catalogues are asked.
@@ -38,12 +52,36 @@ def explain(prompt: str, config: str | None, **wishes: Any) -> None:
     try:
         decision = router.decide(request)
     except NoEligibleModelsError as error:
-        for key, why in error.excluded.items():
-            click.echo(f"excluded    {key}: {why}")
+        excluded = {key: str(why) for key, why in error.excluded.items()}
+        if as_json:
+            print_json({"model": None, "stage": error.stage, "excluded": excluded})
+        else:
+            for key, why in excluded.items():
+                click.echo(f"excluded    {key}: {why}")
         raise
     finally:
         router.store.close()  # unlike router.close(): a decision that nobody carries out is not written down
-    click.echo(str(decision))
+    if as_json:
+        print_json(_explained(decision))
+    else:
+        click.echo(str(decision))
+
+
+def _explained(decision: RoutingDecision) -> dict[str, Any]:
+    shares = dict(zip(decision.arms.keys, decision.probabilities, strict=True))
+    return {
+        "model": decision.model,
+        "probability": decision.probability,
+        "policy": decision.policy,
+        "override": decision.override,
+        "relaxed": [each.to_json() for each in decision.relaxed],
+        "fallbacks": list(decision.fallbacks),
+        "probabilities": {key: float(share) for key, share in shares.items()},
+        "behind": [key for tier in decision.behind for key in tier.keys],
+        "excluded": {key: {"check": why.check, "reason": why.reason} for key, why in decision.excluded.items()},
+        "notes": list(decision.notes),
+        "registry": decision.registry_version,
+    }
 
 
 def _spectator(path: str | None) -> Router:
@@ -53,6 +91,7 @@ def _spectator(path: str | None) -> Router:
         registry, settings = ModelRegistry.builtin(), Settings()
     else:
         registry, settings = load_config(path)
+    settings = replace(settings, telemetry=TelemetrySettings())
     store = settings.store
     if isinstance(store, str) and store.startswith(_SQLITE) and not Path(store.removeprefix(_SQLITE)).exists():
         settings = replace(settings, store="memory://")
@@ -64,16 +103,20 @@ def _spectator(path: str | None) -> Router:
 @config_option
 @click.option("--deadline", type=float, metavar="SECONDS", help="For everything, until the answer begins.")
 @click.option("--timeout", type=float, metavar="SECONDS", help="For one attempt.")
-def route(prompt: str, config: str | None, deadline: float | None, timeout: float | None, **wishes: Any) -> None:
+@json_option
+def route(
+    prompt: str, config: str | None, deadline: float | None, timeout: float | None, *, as_json: bool, **wishes: Any
+) -> None:
     """Answer PROMPT with one real call, streamed, and tell who served it.
 
-    PROMPT may be - for standard input. The answer goes to standard output, everything else to standard error.
+    PROMPT may be - for standard input. The answer goes to standard output, everything else to standard error: while a
+    terminal waits for the answer, a line says who is asked and who has failed.
     """
     path = require_config(config)
     request = read_request(prompt, wishes)
-    router = Router.from_config(path)
+    router = open_router(path)
     try:
-        _stream(router, request, deadline=deadline, timeout=timeout)
+        _stream(router, request, as_json=as_json, deadline=deadline, timeout=timeout)
     except PointsmanError:
         raise
     except Exception as error:
@@ -85,29 +128,58 @@ def route(prompt: str, config: str | None, deadline: float | None, timeout: floa
         router.close()
 
 
-def _stream(router: Router, request: Request, *, deadline: float | None, timeout: float | None) -> None:
+def _stream(router: Router, request: Request, *, as_json: bool, deadline: float | None, timeout: float | None) -> None:
     from pointsman.caller import chunk_text, complete_stream  # noqa: PLC0415  next to its use: it brings LiteLLM in
     from pointsman.demo.quiet import hush_litellm  # noqa: PLC0415  likewise
 
+    status = StatusLine(sys.stderr, router.clock)
+    router.listen(status)
+    status.show("loading LiteLLM")
     hush_litellm()
-    stream = router.stream(
-        request, complete_stream, dialect="openai", honours_timeout=True, deadline=deadline, timeout=timeout
-    )
-    started = time.monotonic()
-    begun = False
+    stream = router.stream(request, complete_stream, dialect="openai", deadline=deadline, timeout=timeout)
+    texts: list[str] = []
     try:
         for chunk in stream:
             if text := chunk_text(chunk):
-                click.echo(text, nl=False)
-                begun = True
+                status.clear()
+                texts.append(text)
+                if not as_json:
+                    click.echo(text, nl=False)
     finally:
-        if begun:
+        status.clear()
+        if texts and not as_json:
             click.echo()
-    if stream.record is not None:
-        click.secho(_summary(stream.record, stream.decision.id, time.monotonic() - started), dim=True, err=True)
+    if stream.record is None:
+        return
+    if as_json:
+        click.echo(json.dumps(_told(stream.record, "".join(texts)), indent=2))
+    else:
+        click.secho(_summary(stream.record, status.seconds), dim=True, err=True)
 
 
-def _summary(record: CallRecord, decision_id: str, seconds: float) -> str:
+def _summary(record: CallRecord, seconds: float) -> str:
     failed = [f"{each.attempt.model} ({each.fault.kind.value})" for each in record.attempts if each.fault is not None]
     after = f" after {', '.join(failed)} failed" if failed else ""
-    return f"{record.spec.key}{after}, {seconds:.1f} s, decision {decision_id}"
+    outcome = record.attempts[-1].outcome
+    first = "" if outcome.ttft is None else f", first words after {outcome.ttft:.1f} s"
+    tokens = "" if outcome.output_tokens is None else f", {outcome.output_tokens} tokens"
+    return f"{record.spec.key}{after}, {seconds:.1f} s{first}{tokens}, decision {record.decision.id}"
+
+
+def _told(record: CallRecord, answer: str) -> dict[str, Any]:
+    return {
+        "answer": answer,
+        "model": record.spec.key,
+        "decision": record.decision.id,
+        "attempts": [
+            {
+                "model": each.attempt.model,
+                "fault": None if each.fault is None else each.fault.kind.value,
+                "seconds": each.outcome.seconds,
+                "ttft": each.outcome.ttft,
+                "input_tokens": each.outcome.input_tokens,
+                "output_tokens": each.outcome.output_tokens,
+            }
+            for each in record.attempts
+        ],
+    }

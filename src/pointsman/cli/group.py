@@ -10,6 +10,7 @@ import click
 
 from pointsman._version import __version__
 from pointsman.cli.asking import explain, route
+from pointsman.cli.benching import bench
 from pointsman.cli.checkup import health
 from pointsman.cli.demonstration import demo
 from pointsman.cli.differences import diff
@@ -18,7 +19,9 @@ from pointsman.cli.errors import show
 from pointsman.cli.importing import import_litellm
 from pointsman.cli.listing import models
 from pointsman.cli.replaying import replay
+from pointsman.cli.reporting import report
 from pointsman.cli.schema import schema
+from pointsman.cli.starting import init
 from pointsman.cli.validation import validate
 from pointsman.errors import PointsmanError
 
@@ -52,5 +55,8 @@ def main() -> None:
             stream.reconfigure(errors="replace")  # a terminal that lacks a character shows a question mark
 
 
-for _command in (demo, validate, models, explain, route, health, diff, discover, import_litellm, replay, schema):
+for _command in (
+    *(demo, init, validate, models, explain, route, health, bench, report, replay),
+    *(diff, discover, import_litellm, schema),
+):
     main.add_command(_command)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from pointsman.config import load_config
 from pointsman.errors import ConfigError
+from pointsman.router import Router
+from pointsman.telemetry.settings import TelemetrySettings
 from pointsman.types import Request
 
 DEFAULT_CONFIG = "pointsman.yaml"
@@ -23,6 +27,8 @@ config_option = click.option(
     envvar="POINTSMAN_CONFIG",
     help=f"The configuration.  [default: ./{DEFAULT_CONFIG}]",
 )
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 _REQUEST_OPTIONS = (
     click.option("--needs", multiple=True, metavar="CAPABILITY", help="Capability it must have; may be repeated."),
@@ -78,6 +84,12 @@ def require_config(given: str | None) -> str:
             hint="name one with --config FILE or $POINTSMAN_CONFIG",
         )
     return path
+
+
+def open_router(path: str, **changes: Any) -> Router:
+    """A router for a command: as the file says, but it serves no metrics of its own."""
+    registry, settings = load_config(path)
+    return Router.from_settings(registry, replace(settings, telemetry=TelemetrySettings()), **changes)
 
 
 def names(values: tuple[str, ...]) -> tuple[str, ...]:

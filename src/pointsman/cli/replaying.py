@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pointsman.cli.errors import show
-from pointsman.cli.options import config_option
-from pointsman.cli.writing import write_text
+from pointsman.cli.options import config_option, json_option
+from pointsman.cli.writing import print_json, write_text
 from pointsman.policies.names import policy_names
 from pointsman.registry import ModelRegistry
 
@@ -49,7 +49,7 @@ _ON_A_TRACE = ("adaptive", "thompson", "ucb", "best", "cheapest")
 @click.option("--budget", type=click.FloatRange(0, min_open=True), metavar="USD", help="Of a trace: per request.")
 @click.option("--front", is_flag=True, help="Of a trace: also the cost-quality front of policies with a cost_weight.")
 @click.option("--plot", metavar="FILE", help="Draw estimates, or regret, into a .png, .svg or .pdf (needs matplotlib).")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @click.option("--html", metavar="FILE", help="Write the table as HTML; `-` prints it.")
 @config_option
 def replay(
@@ -69,7 +69,7 @@ def replay(
         write_text(html, found._repr_html_())
     refusals = getattr(found, "refusals", ())
     if as_json:
-        click.echo(json.dumps(found.as_dict(), indent=2))
+        print_json(found.as_dict())
     elif html != "-":
         click.echo(found.text)
         for refusal in refusals:

@@ -55,11 +55,13 @@ _NAMES = ("name", *(alias for alias, field in RENAMED.items() if field == "name"
 
 
 @click.command()
-def schema() -> None:
+@click.option("--json", "as_json", is_flag=True, help="JSON is all there is; accepted as everywhere.")
+def schema(*, as_json: bool) -> None:
     """Print the JSON Schema of pointsman.yaml, for editors and checks.
 
     Editors use it when the file's first line is: # yaml-language-server: $schema=./pointsman.schema.json
     """
+    del as_json
     click.echo(json.dumps(configuration_schema(), indent=2))
 
 
@@ -74,8 +76,9 @@ def configuration_schema() -> Json:
         "policy": {**policy, "description": "Who spreads requests over the models that can serve them."},
         "store": {
             "type": "string",
-            "pattern": "^(memory://|memory:|sqlite:///.+|jsonl:///.+)$",
-            "description": "Where what was learnt and decided is kept: memory://, sqlite:///FILE or jsonl:///FILE.",
+            "pattern": "^(memory://|memory:|sqlite:///.+|jsonl:///.+|rediss?://.+|unix:///.+|env:.+)$",
+            "description": "Where what was learnt and decided is kept: memory://, sqlite:///FILE, jsonl:///FILE, "
+            "redis://HOST:PORT/N (rediss://, unix:///PATH), or env:NAME for a variable that holds one of these.",
         },
         "seed": {"type": "integer", "description": "Makes decisions repeatable."},
         "relax": {

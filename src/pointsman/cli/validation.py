@@ -4,34 +4,57 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import click
 
 from pointsman.catalog.files import gathered, parse_catalogue
 from pointsman.catalog.loader import load_file
+from pointsman.cli.options import json_option
 from pointsman.cli.schema import SECTIONS_WITHOUT_EFFECT
+from pointsman.cli.writing import print_json
 from pointsman.config import LifecycleSettings, Settings, read_settings
 from pointsman.errors import CatalogError
 from pointsman.lifecycle import deprecation_note, is_due
 from pointsman.registry import ModelRegistry
 
+# Of an imported catalogue hundreds may fade at once.
+_SHOWN = 10
+
 
 @click.command()
 @click.argument("file")
 @click.option("--as-of", type=click.DateTime(["%Y-%m-%d"]), help="Judge lifecycles as of this day.  [default: today]")
+@click.option("--all", "show_all", is_flag=True, help="Every warning, however many.")
+@json_option
 @click.option(
     "--days", type=click.IntRange(min=0), help="How far ahead to look.  [default: the file's notice_days, 90]"
 )
-def validate(file: str, as_of: datetime | None, days: int | None) -> None:
+def validate(file: str, as_of: datetime | None, days: int | None, *, show_all: bool, as_json: bool) -> None:
     """Check a configuration FILE; every problem gets a line.
 
     Exits 0 if the file can be used, 1 if not. What can be used but will surprise you is a warning, and so is every
     model, of the file or of a catalogue it includes, that is deprecated or will be gone within the days asked for.
     """
-    registry, settings = _read(file)
+    try:
+        registry, settings = _read(file)
+    except CatalogError as error:
+        if not as_json:
+            raise
+        print_json({"file": file, "usable": False, "problems": [_as_json(each) for each in error.problems]})
+        click.get_current_context().exit(1)
     day = (as_of or datetime.now(UTC)).date()
     whole = as_of is not None or days is not None
-    for warning in (*_without_effect(registry), *_without_key(registry), *_fading(registry, day, days, whole=whole)):
+    warnings = [*_without_effect(registry), *_without_key(registry)]
+    fading = _fading(registry, day, days, whole=whole)
+    if as_json:
+        found = {"file": file, "usable": True, "models": len(registry), "providers": registry.list_providers()}
+        print_json({**found, "registry": registry.version, "warnings": [*warnings, *fading]})
+        return
+    shown = fading if show_all or len(fading) <= _SHOWN + 1 else fading[:_SHOWN]
+    if len(shown) < len(fading):
+        shown = [*shown, f"and {len(fading) - len(shown):,} more models that fade or are gone; --all shows them"]
+    for warning in (*warnings, *shown):
         click.echo(f"{file}: {click.style('warning', fg='yellow')}: {warning}", err=True)
     pools = len(registry.snapshot.pools)
     policy = settings.policy if isinstance(settings.policy, str) else settings.policy["name"]
@@ -62,6 +85,11 @@ def _read(path: str) -> tuple[ModelRegistry, Settings]:
     if problems:
         raise gathered(sorted(problems, key=_position))
     return ModelRegistry.load(path), settings
+
+
+def _as_json(problem: CatalogError) -> dict[str, Any]:
+    place = {"line": problem.line, "column": problem.column}
+    return {"code": problem.code, "message": problem.message, "hint": problem.hint, **place}
 
 
 def _position(problem: CatalogError) -> tuple[int, int]:

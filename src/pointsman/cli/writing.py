@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import click
 
 from pointsman.errors import CatalogError
+
+
+def print_json(value: Any) -> None:
+    """Print JSON values to standard output, and nothing else there."""
+    click.echo(json.dumps(value, indent=2))
 
 
 def write_text(path: str, text: str) -> None:

@@ -152,9 +152,7 @@ class Tour:
         self._console.print(text, markup=False, soft_wrap=True)
 
 
-def run_on_local_models(
-    *, requests: int | None, seed: int, fast: bool, plain: bool, store: str | None = None
-) -> int:
+def run_on_local_models(*, requests: int | None, seed: int, fast: bool, plain: bool, store: str | None = None) -> int:
     """Run the demo on local model servers.
 
     Returns:

@@ -153,7 +153,6 @@ class Dispatch:
             perform,
             dialect="openai",
             reader=read_chunk,
-            honours_timeout=self.models.all_take_timeout,
             **limits,
         )
         writer = RecordWriter()

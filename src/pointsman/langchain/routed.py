@@ -109,9 +109,9 @@ class RoutedCall:
     ) -> tuple[list[BaseMessage], dict[str, Any]]:
         """Messages and keyword arguments for one attempt; what only other providers understand is noted and left out."""
         arguments = {**self.options.for_child(child), **attempt.parameters}
-        if attempt.timeout is not None and takes_timeout(child):
+        if attempt.client_timeout is not None and takes_timeout(child):
             given = arguments.get("timeout")
-            limit = min(given, attempt.timeout) if isinstance(given, int | float) else attempt.timeout
+            limit = min(given, attempt.client_timeout) if isinstance(given, int | float) else attempt.client_timeout
             arguments["timeout"] = Seconds(limit)
         home = home_of(child)
         if home is None:

@@ -14,8 +14,8 @@ class Take(NamedTuple):
         amount: how much is taken; what settles may be negative, which gives back.
         limit: how much there is per period.
         period: seconds.
-        kind: `rate` refills steadily (GCRA); `window` is full again when the period that began at a multiple of it since
-            the epoch ends.
+        kind: `rate` is a bucket that holds `limit` and refills steadily (GCRA); `window` is full again when the period
+            that began at a multiple of it since the epoch ends.
     """
 
     key: str
@@ -33,7 +33,7 @@ class Buckets(Protocol):
         ...
 
     async def atake(self, takes: Sequence[Take]) -> float:
-        """Like `take`, without holding up the loop."""
+        """Like `take`, without holding up the loop; cancelled, it has taken nothing, or gives it back."""
         ...
 
     def settle(self, takes: Sequence[Take]) -> None:

@@ -65,6 +65,8 @@ class Told(NamedTuple):
 
 def headers_of(value: Any) -> Mapping[Any, Any] | None:
     """The provider's headers in a response, a chunk or an exception, of whichever client; None if there are none."""
+    if type(value) in (str, dict):  # common, and have no attributes to look through
+        return None
     hidden = _read(value, "_hidden_params")
     if isinstance(hidden, Mapping):
         additional = hidden.get("additional_headers")

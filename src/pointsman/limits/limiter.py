@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from pointsman.catalog.prices import call_cost
 from pointsman.catalog.spec import ModelSpec
@@ -16,7 +17,7 @@ from pointsman.limits.headers import DAY, MINUTE, Told, headers_of, parse_header
 from pointsman.limits.memory import MemoryBuckets
 from pointsman.limits.reservation import Reservation, unit_of
 from pointsman.limits.settings import BudgetSettings, LimitSettings, Quota, Rate
-from pointsman.snapshot import Snapshot, credential_fact
+from pointsman.snapshot import Snapshot
 from pointsman.types import Clock, Outcome
 
 _EVERY_TENANT = "*"
@@ -59,6 +60,8 @@ class Limits:
         buckets: Buckets | None = None,
     ) -> None:
         self._clock = clock
+        # Read once, so that setting the wall clock ends no window.
+        self._since_epoch = clock.time() - clock.monotonic()
         self._settings = limits or LimitSettings()
         self._budget = budget or BudgetSettings()
         self.buckets: Buckets = MemoryBuckets(clock) if buckets is None else buckets
@@ -104,7 +107,7 @@ class Limits:
         """The takes were taken."""
         if self._view is not self.buckets:
             self._view.settle(takes)
-        return Reservation(takes, self._clock.time())
+        return Reservation(takes, self._now())
 
     def refused(self, spec: ModelSpec, tokens: float, wait: float) -> None:
         """The model has no room for a request of so many tokens for so many seconds."""
@@ -142,12 +145,12 @@ class Limits:
             self.refund(reservation, None)
             return
         cost = _cost(spec, outcome) if self.has_budgets else None
-        self._apply(reservation.settlement(_tokens(outcome), cost, now=self._clock.time()))
+        self._apply(reservation.settlement(_tokens(outcome), cost, now=self._now()))
 
     def refund(self, reservation: Reservation, fault: FaultKind | None) -> None:
         """An attempt failed, or was cancelled: what its provider has not counted is given back."""
         if reservation.takes:
-            self._apply(reservation.refund(fault, now=self._clock.time()))
+            self._apply(reservation.refund(fault, now=self._now()))
 
     def observed(self, spec: ModelSpec, tenant: str | None, outcome: Outcome, fault: FaultKind | None) -> None:
         """Count an attempt that somebody else made, and note whether the model has room for another."""
@@ -207,6 +210,10 @@ class Limits:
             *(take for quota in self._budget.total for take in _windows(quota, "total", tokens, cost)),
         ]
 
+    def _now(self) -> float:
+        """Seconds since the epoch."""
+        return self._since_epoch + self._clock.monotonic()
+
     def _apply(self, changes: list[Take]) -> None:
         if changes:
             self.buckets.settle(changes)
@@ -247,9 +254,9 @@ class Limits:
                     _Limit(f"{unit}|{spec.key}", min(limits) * settings.share, DAY if unit == "rpd" else MINUTE)
                 )
         if shared is not None:
-            fact = credential_fact(spec)
+            account = _account_name(spec)
             found += [
-                _Limit(f"{unit}|{fact}", limit * settings.share, MINUTE)
+                _Limit(f"{unit}|credential|{account}", limit * settings.share, MINUTE)
                 for unit, limit in _by_unit(shared).items()
                 if limit is not None
             ]
@@ -289,6 +296,19 @@ def _tenant_name(tenant: str | None) -> str:
     if tenant is None or len(tenant) <= _LONGEST_NAME:
         return tenant or ""
     return blake2b(tenant.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def _account_name(spec: ModelSpec) -> str:
+    """A credential in a key: provider and reference, and of an address the host alone."""
+    name = f"{spec.provider}|{spec.api_key or ''}"
+    if spec.api_base is None:
+        return name
+    digest = blake2b(spec.api_base.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
+    try:
+        host = urlsplit(spec.api_base).hostname or ""
+    except ValueError:
+        host = ""
+    return f"{name}|{host}#{digest}"
 
 
 def _tokens(outcome: Outcome) -> int | None:

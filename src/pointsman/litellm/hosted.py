@@ -74,7 +74,7 @@ class HostedCall:
         with self._lock:
             self._advance(wait)
 
-    def delivered(self, key: str, outcome: Outcome) -> bool:
+    def delivered(self, key: str, outcome: Outcome, response: Any = None) -> bool:
         """The attempt that is under way was answered; says whether it was the one of this model."""
         reading = Reading(
             content=True,
@@ -88,7 +88,7 @@ class HostedCall:
             if self._running is None or self._running.model != key:
                 return False
             seconds = self._clock.monotonic() - self._since if outcome.seconds is None else outcome.seconds
-            self._advance(Returned(None, reading, seconds, outcome.ttft))
+            self._advance(Returned(None, reading, seconds, outcome.ttft, response))
             return True
 
     def failed(self, key: str, error: Exception) -> None:
@@ -137,8 +137,8 @@ class HostedCalls:
         """The call of this id, if it is one of ours and not answered yet."""
         return self._calls.get(call_id) if isinstance(call_id, str) else None
 
-    def delivered(self, call: HostedCall, key: str, outcome: Outcome) -> None:
+    def delivered(self, call: HostedCall, key: str, outcome: Outcome, response: Any = None) -> None:
         """A call was answered."""
-        if call.delivered(key, outcome):
+        if call.delivered(key, outcome, response):
             with self._lock:
                 self._calls.pop(call.decision.id, None)

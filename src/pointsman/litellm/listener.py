@@ -56,11 +56,10 @@ class OutcomeListener(CustomLogger):
 
     def log_success_event(self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any) -> None:
         """An attempt has delivered."""
-        del response_obj
         metadata = metadata_of(kwargs)
         call, key = self._calls.find(metadata.get(CALL_KEY)), self._key(kwargs, metadata)
         if call is not None and key is not None:
-            self._calls.delivered(call, key, outcome_of(kwargs, start_time, end_time))
+            self._calls.delivered(call, key, outcome_of(kwargs, start_time, end_time), response_obj)
 
     def log_failure_event(self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any) -> None:
         """A synchronous attempt has failed; LiteLLM waits for this before it makes the next."""

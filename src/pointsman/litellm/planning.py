@@ -24,6 +24,7 @@ from pointsman.litellm.groups import Groups
 from pointsman.litellm.outcomes import CALL_KEY, Attempts, OpenCall, metadata_of
 from pointsman.litellm.requests import EMBEDDING, request_for
 from pointsman.litellm.wishes import read_wishes
+from pointsman.monitor import HealthMonitor
 from pointsman.router import Router
 from pointsman.types import Outcome, Request
 
@@ -46,6 +47,7 @@ class Planner:
     Attributes:
         groups: the proxy's models.
         attempts: what became of the plans.
+        monitor: checks the models where the settings name an interval; it starts with the first request.
         ignored_wishes: how many headers and metadata entries of clients could not be read.
     """
 
@@ -54,6 +56,7 @@ class Planner:
         self._settings = settings
         self.router: Router | None = None
         self.attempts: Attempts | None = None
+        self.monitor: HealthMonitor | None = None
         self.ignored_wishes = 0
 
     def refresh(self, host: Any) -> None:
@@ -66,6 +69,8 @@ class Planner:
         if self.router is None:
             self.router = Router.from_settings(self.groups.registry, self._settings)
             self.attempts = Attempts(self.router)
+            if self._settings.health.interval is not None:
+                self.monitor = self.router.monitor().start()
 
     def call_of(self, kwargs: Mapping[str, Any]) -> OpenCall | None:
         """The call that a hook's arguments belong to, if it is one of ours."""

@@ -36,11 +36,11 @@ from pointsman.policies.posterior import Posterior, win_probabilities
 from pointsman.policies.watch import Watch
 from pointsman.snapshot import Arms
 
-# The variance of a score (0.2) over that of what is believed beforehand: an arm's level differs by 0.12 from its prior,
-# a feature moves an arm's quality by 0.06, and all prompts, or those with a feature, are harder or easier by 0.16.
-_INTERCEPT_RIDGE = 15.0
-_FEATURE_RIDGE = 50.0
-_DIFFICULTY_RIDGE = 8.0
+# The variance of a score (0.2) over that of what is believed beforehand: an arm's level differs by 0.12 from its prior, a
+# feature moves an arm's quality by 0.06; all prompts are harder or easier than the priors say by 0.16, those with a
+# feature by 0.22. A vaguer belief would explain an arm that disappoints by prompts that are hard for everybody.
+_RIDGE = (15.0, 50.0)
+_DIFFICULTY_RIDGE = (8.0, 4.0)
 _KEPT_AFTER_ALARM = 0.1
 # A catalogue quality for the field asked about counts like this many scores against what was learnt of the arm.
 _EXPERTISE_WEIGHT = 10.0
@@ -289,7 +289,7 @@ class AdaptivePolicy(LearningPolicy):
             size = SURFACE + 1
             self._key = object()
             self._evidence = Evidence(size)
-            self._posterior = Posterior(size, _INTERCEPT_RIDGE, _FEATURE_RIDGE, _DIFFICULTY_RIDGE)
+            self._posterior = Posterior(size, _RIDGE, _DIFFICULTY_RIDGE)
             self._priors: dict[str, float] = {}
             self._offered: dict[str, int] = {}
             self._watches: dict[str, Watch] = {}

@@ -27,23 +27,21 @@ class Posterior:
 
     Args:
         size: number of features, the one included.
-        intercept_ridge: pseudo-observations of an arm's prior.
-        feature_ridge: likewise of a feature having no effect of its own on an arm.
-        difficulty_ridge: likewise of a feature having no effect on the difficulty.
+        ridge: pseudo-observations of an arm's prior, and of a feature having no effect of its own on an arm.
+        difficulty_ridge: likewise of prompts being as hard as the priors say, and of a feature making none harder.
     """
 
-    def __init__(self, size: int, intercept_ridge: float, feature_ridge: float, difficulty_ridge: float) -> None:
-        self._ridges = (intercept_ridge, feature_ridge, difficulty_ridge)
+    def __init__(self, size: int, ridge: tuple[float, float], difficulty_ridge: tuple[float, float]) -> None:
+        self._ridge, self._difficulty_ridge = ridge, difficulty_ridge
         self.resize(size)
 
     def resize(self, size: int) -> None:
         """Start anew with as many features."""
-        intercept, feature, _ = self._ridges
         self.size = size
-        self.ridge: Vector = np.full(size, feature)
-        self.ridge[0] = intercept
-        self._sums: Vector = np.zeros((1, size))
-        self._scores: Vector = np.zeros((1, size))
+        self.ridge = _first_and_others(self._ridge, size)
+        self.difficulty_ridge = _first_and_others(self._difficulty_ridge, size)
+        self.sums: Vector = np.zeros((1, size))
+        self.scores: Vector = np.zeros((1, size))
         self.priors: Vector = np.zeros(1)
         self.labels: Vector = np.zeros(1)
         self.spread: Vector = np.diag(1.0 / self.ridge)[None]
@@ -52,29 +50,35 @@ class Posterior:
     def put(self, at: int, labels: Labels, prior: float) -> None:
         """Set an arm's line from its evidence; `refresh` makes it count."""
         if (more := at + 1 - len(self.labels)) > 0:
-            self._sums, self._scores = (np.pad(each, ((0, more), (0, 0))) for each in (self._sums, self._scores))
+            self.sums, self.scores = (np.pad(each, ((0, more), (0, 0))) for each in (self.sums, self.scores))
             self.priors, self.labels = (np.pad(each, (0, more)) for each in (self.priors, self.labels))
             self.spread = np.append(self.spread, np.repeat(self.spread[:1], more, axis=0), axis=0)
         labels.resize(self.size)
-        self._sums[at] = labels.xx[0]
-        self._scores[at] = labels.xy
+        self.sums[at] = labels.xx[0]
+        self.scores[at] = labels.xy
         self.priors[at] = prior
         self.labels[at] = labels.count
         self.spread[at] = np.linalg.inv(labels.xx + np.diag(self.ridge))
 
     def refresh(self) -> None:
         """Derive the difficulty and every arm's effect."""
-        residual = self._scores - self.priors[:, None] * self._sums
+        residual = self.scores - self.priors[:, None] * self.sums
         own = (self.spread @ residual[:, :, None])[:, :, 0]
         ridge = self.ridge
         information = -(ridge[:, None] * self.spread.sum(axis=0) * ridge)
-        information.flat[:: self.size + 1] += len(self.spread) * ridge + self._ridges[2]
+        information.flat[:: self.size + 1] += len(self.spread) * ridge + self.difficulty_ridge
         difficulty = np.linalg.solve(information, ridge * own.sum(axis=0))
         self.effect = own + self.spread @ (ridge * difficulty)
 
     def expect(self, at: int, features: Vector, prior: float) -> float:
         """The expected quality of an arm's answer."""
         return prior + float(self.effect[at, : len(features)] @ features)
+
+
+def _first_and_others(values: tuple[float, float], size: int) -> Vector:
+    vector: Vector = np.full(size, values[1])
+    vector[0] = values[0]
+    return vector
 
 
 def win_probabilities(means: Vector, deviations: Vector, cells: int = 48) -> Vector:

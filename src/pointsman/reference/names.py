@@ -59,8 +59,13 @@ NAMES: tuple[Name, ...] = (
         note="of a decision, since a model may have several open",
     ),
     Name("bandit", "get_model_confidence", "router.policy.confidence", note="of the policies `ucb` and `thompson`"),
-    Name("bandit", 'min_size="7B"', "min_size=7", note="billions, as a number; a model's own `size` may be text"),
-    Name("bandit", "UCBModelSelector(exploration_factor=2.0)", "policy: {name: ucb, exploration: 2.0}"),
+    Name("bandit", 'min_size="7B"', 'min_size="7B"', note="or 7, in billions; an unknown size satisfies no wish"),
+    Name(
+        "bandit",
+        "UCBModelSelector(exploration_factor=2.0)",
+        "policy: {name: ucb, exploration_factor: 2.0}",
+        note="or `exploration`; the default is 0.25",
+    ),
     # -- orchestrator
     Name(
         "orchestrator",

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointsman.errors import NoSupportError
-from pointsman.policies.base import Policy
+from pointsman.policies.base import BasePolicy, Policy
 from pointsman.policies.names import make_policy
 from pointsman.registry import ModelRegistry
 from pointsman.replay.estimators import (
@@ -110,7 +110,9 @@ def name_of(given: Given | type[Policy]) -> str:
     if isinstance(given, Mapping):
         options = ", ".join(f"{key}={value}" for key, value in given.items() if key != "name")
         return f"{given.get('name')}({options})" if options else str(given.get("name"))
-    return str(getattr(given, "name", getattr(given, "__name__", type(given).__name__)))
+    kind = given if isinstance(given, type) else type(given)
+    name = getattr(given, "name", None)
+    return name if isinstance(name, str) and name != BasePolicy.name else kind.__name__
 
 
 class Table:
@@ -241,8 +243,8 @@ class Table:
     def baseline(self) -> tuple[Estimate | None, Estimate | None]:
         """What the log's own policy got: the measure, and the cost."""
         bound = _within if self._bounded else _above_zero
-        own = bound(plain_mean(self.values)) if len(self.values) else None
-        return own, _above_zero(plain_mean(self._costs)) if len(self._costs) else None
+        own = bound(plain_mean(self.values)) if len(self.values) > 1 else None
+        return own, _above_zero(plain_mean(self._costs)) if len(self._costs) > 1 else None
 
     def calibration(self) -> tuple[Bin, ...]:
         """What the outcome model expected of the models drawn, and what was measured, in ten bins of equal size."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -94,7 +94,6 @@ class Log:
     specs: Mapping[str, ModelSpec]
     strangers: frozenset[str] = frozenset()
     unreadable: int = 0
-    memo: dict[Any, Any] = field(default_factory=dict, repr=False)
 
 
 def read_log(source: Any, registry: ModelRegistry | None = None) -> Log:
@@ -166,9 +165,10 @@ def _row(
     model = row["model"]
     drawn = keys.index(model) if model in given else -1
     left_out = None
+    count = row.get("candidate_count", len(keys) + (total < _WHOLE))
     if row["override"] == "sticky":
         left_out = "sticky"
-    elif row.get("candidate_count", len(keys)) > len(keys) or total < _WHOLE:
+    elif count > len(keys):
         left_out = "too many candidates"
     elif len(keys) == 1:
         left_out = "one candidate"

@@ -251,7 +251,8 @@ class _Stage:
 
     def _choose(self, policy: Policy, order: Sequence[int], seed: int) -> Iterator[int]:
         """The policy's choices, driven as the router drives it: an outcome at once, its score when it comes."""
-        trace, chance = self._trace, Random(seed)
+        # What is told has a chance of its own, so that it does not move the draws.
+        trace, chance, telling = self._trace, Random(seed), Random(f"told {seed}")
         arms = self._registry.snapshot.arms(self._registry.snapshot.live)
         waiting: deque[Lesson] = deque()
         for prompt in order:
@@ -286,7 +287,7 @@ class _Stage:
             )
             if len(waiting) > self._late:
                 lesson = waiting.popleft()
-                if chance.random() < self._scored:
+                if telling.random() < self._scored:
                     policy.learn(lesson)
             yield model
 

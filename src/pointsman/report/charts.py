@@ -13,7 +13,7 @@ _TICKS = 4
 Series = Mapping[str, Sequence[float | None]]
 
 
-def bars(title: str, labels: Sequence[str], series: Series, *, unit: str = "") -> str:
+def bars(title: str, labels: Sequence[str], series: Series, *, sign: str = "") -> str:
     """Bars, one per label, the series stacked in their order."""
     heights = [sum(values[at] or 0.0 for values in series.values()) for at in range(len(labels))]
     top = _nice(max(heights, default=0.0))
@@ -28,12 +28,12 @@ def bars(title: str, labels: Sequence[str], series: Series, *, unit: str = "") -
             if height <= 0:
                 continue
             base -= height
-            told = f"{label}: {name} {_short(value)}{unit}"
+            told = f"{label}: {name} {sign}{_short(value)}"
             shapes.append(
                 f'<rect class="s{number}" x="{_LEFT + at * width:.1f}" y="{base:.2f}" width="{width - gap:.2f}" '
                 f'height="{height:.2f}"><title>{escape(told)}</title></rect>'
             )
-    return _frame(title, labels, top, unit, shapes)
+    return _frame(title, labels, top, shapes, sign=sign)
 
 
 def lines(title: str, labels: Sequence[str], series: Series, *, unit: str = "", top: float | None = None) -> str:
@@ -56,7 +56,7 @@ def lines(title: str, labels: Sequence[str], series: Series, *, unit: str = "", 
             elif run:
                 left, _, height = run[0].partition(",")
                 shapes.append(f'<circle class="s{number}" cx="{left}" cy="{height}" r="2.5"/>')
-    return _frame(title, labels, top, unit, shapes)
+    return _frame(title, labels, top, shapes, unit=unit)
 
 
 def share_bar(share: float) -> str:
@@ -76,13 +76,15 @@ def legend(names: Sequence[str]) -> str:
     return f'<ul class="legend">{entries}</ul>'
 
 
-def _frame(title: str, labels: Sequence[str], top: float, unit: str, shapes: Sequence[str]) -> str:
+def _frame(
+    title: str, labels: Sequence[str], top: float, shapes: Sequence[str], *, sign: str = "", unit: str = ""
+) -> str:
     parts = [f'<svg class="chart" viewBox="0 0 {_WIDTH:.0f} {_HEIGHT:.0f}" role="img" aria-label="{escape(title)}">']
     for tick in range(_TICKS + 1):
         y = _TOP + _INNER_HEIGHT * (1 - tick / _TICKS)
         parts.append(f'<line x1="{_LEFT:.0f}" x2="{_WIDTH - _RIGHT:.0f}" y1="{y:.1f}" y2="{y:.1f}"/>')
         parts.append(
-            f'<text x="{_LEFT - 6:.0f}" y="{y + 4.5:.1f}" text-anchor="end">{_short(top * tick / _TICKS)}{escape(unit)}</text>'
+            f'<text x="{_LEFT - 6:.0f}" y="{y + 4.5:.1f}" text-anchor="end">{sign}{_short(top * tick / _TICKS)}{unit}</text>'
         )
     parts += shapes
     if labels:

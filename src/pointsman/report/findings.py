@@ -82,7 +82,10 @@ class Findings:
 
     def of(self, model: str) -> ModelSums:
         """The sums of a model."""
-        return self.models.setdefault(model, ModelSums())
+        known = self.models.get(model)
+        if known is None:
+            known = self.models[model] = ModelSums()
+        return known
 
 
 def gather(store: Store, *, opened: int = 100) -> Findings:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from pointsman.registry import ModelRegistry
 from pointsman.report.charts import bars, legend, lines, share_bar
 from pointsman.report.comparing import comparison
 from pointsman.report.findings import Findings, gather, number
@@ -32,7 +33,7 @@ _SERIES = 6
 _MODELS_SHOWN = 50
 _SECTIONS = (
     ("models", "Who served what"),
-    ("time", "Cost and latency over time"),
+    ("time", "Answers, cost and latency over time"),
     ("failures", "Failures and breakers"),
     ("learning", "Learning"),
     ("policies", "Other policies on the same log"),
@@ -40,13 +41,14 @@ _SECTIONS = (
 )
 
 
-def page_of(store: Store, *, name: str, decisions: int = 100) -> str:
+def page_of(store: Store, *, name: str, decisions: int = 100, registry: ModelRegistry | None = None) -> str:
     """Make the page of a ledger.
 
     Args:
         store: where the ledger is.
         name: how the page calls it.
         decisions: how many can be opened.
+        registry: the models as they are now; else those that the store keeps.
 
     Raises:
         StoreError: E4301.
@@ -57,7 +59,7 @@ def page_of(store: Store, *, name: str, decisions: int = 100) -> str:
         "time": _time(found),
         "failures": _failures(found),
         "learning": _learning(found),
-        "policies": comparison(store) if found.decisions else paragraph("There is no decision yet."),
+        "policies": comparison(store, found.decisions, registry),
         "decisions": _decisions(found),
     }
     sections = "".join(
@@ -116,24 +118,29 @@ def _models(found: Findings) -> str:
     more = len(busiest) - _MODELS_SHOWN
     note = paragraph(f"And {more:,} models more.", "soft") if more > 0 else ""
     shown = table("Models by answers", headings, rows, numbers=headings[2:])
-    labels, series = _over_time(found.answers, _top(found.answers))
-    drawing = bars("Answers over time, per model", labels, series) + legend(list(series))
-    chart = figure("Answers over time", drawing, _slots(found.answers))
-    return f'{shown}{note}<div class="charts">{chart}</div>'
+    return shown + note
 
 
 def _time(found: Findings) -> str:
     top = _top(found.answers)
+    labels, answers = _over_time(found.answers, top)
+    drawn = bars("Answers over time, per model", labels, answers) + legend(list(answers))
+    charts = figure("Answers", drawn, _slots(found.answers))
     labels, costs = _over_time(found.costs, top)
-    cost = bars("Cost over time, per model", labels, costs, unit="$") + legend(list(costs))
+    drawn = bars("Cost over time, per model", labels, costs, sign="$") + legend(list(costs))
+    charts += figure("Cost", drawn, _slots(found.costs))
     labels, sums = _over_time(found.seconds, top)
     _, timed = _over_time(found.timed, top)
     means = {
         name: [total / timed[name][at] if timed[name][at] else None for at, total in enumerate(values)]
         for name, values in sums.items()
     }
-    latency = lines("Mean latency over time, per model", labels, means, unit="s") + legend(list(means))
-    charts = figure("Cost", cost, _slots(found.costs)) + figure("Mean latency", latency, _slots(found.seconds))
+    drawn = lines("Mean latency over time, per model", labels, means, unit="s") + legend(list(means))
+    charts += figure("Mean latency", drawn, _slots(found.seconds))
+    if found.failures:
+        labels, failures = _over_time(found.failures, _top(found.failures))
+        drawn = bars("Failed attempts over time, per class", labels, failures) + legend(list(failures))
+        charts += figure("Failed attempts", drawn, _slots(found.failures))
     return f'<div class="charts">{charts}</div>'
 
 
@@ -148,13 +155,8 @@ def _failures(found: Findings) -> str:
             rows.append((key, each.faults.total(), percent(each.faults.total(), tried), kinds))
     parts = [paragraph("No attempt has failed.")]
     if rows:
-        labels, series = _over_time(found.failures, _top(found.failures))
-        drawing = bars("Failed attempts over time, per class", labels, series) + legend(list(series))
         headings = ("model", "failed", "of attempts", "classes")
-        parts = [
-            table("Failed attempts by model", headings, rows, numbers=headings[1:3]),
-            f'<div class="charts">{figure("Failed attempts over time", drawing, _slots(found.failures))}</div>',
-        ]
+        parts = [table("Failed attempts by model", headings, rows, numbers=headings[1:3])]
     if found.health:
         changes = [
             (
@@ -182,9 +184,9 @@ def _learning(found: Findings) -> str:
     drawn = lines("Share of answers over time, per model", labels, shares, unit="%", top=100.0) + legend(list(shares))
     charts = figure("Who it turned to", drawn, "Share of the answers, per model.")
     if len(points) > 1:
-        curve = {"mean score": [mean for _, mean in points]}
+        curve = {"mean of each step": [mean for _, mean in points], "mean so far": found.scores.so_far()}
         drawing = lines("Learning curve: mean score", [f"{until:,}" for until, _ in points], curve, top=1.0)
-        charts = figure("Learning curve", drawing, "Mean score, along the scored answers.") + charts
+        charts = figure("Learning curve", drawing + legend(list(curve)), "Along the scored answers.") + charts
         return f'<div class="charts">{charts}</div>'
     return paragraph("No answers are scored yet, so there is no curve.") + f'<div class="charts">{charts}</div>'
 

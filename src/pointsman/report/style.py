@@ -40,6 +40,7 @@ th, td { padding: 7px 12px; text-align: left; border-bottom: 1px solid var(--lin
 tr:last-child > * { border-bottom: 0; } thead th { color: var(--soft); font-weight: 600; white-space: nowrap; }
 td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 th[scope=row] { font-weight: 600; overflow-wrap: anywhere; min-width: 9rem; }
+.wide + .wide, .wide + h3 { margin-top: 16px; }
 .share { width: 90px; height: 8px; background: var(--line); border-radius: 4px; display: inline-block; vertical-align: middle; }
 .share rect { fill: var(--s0); } .good { color: var(--good); } .bad { color: var(--bad); }
 details.one { background: var(--card); border: 1px solid var(--line); border-radius: 8px; margin: 8px 0; }
@@ -51,9 +52,9 @@ details.one[open] > summary::before { content: "\\25BE"; }
 .tools label { font-size: .875rem; color: var(--soft); } .tools input, .tools button { font: inherit; color: inherit;
   background: var(--card); border: 1px solid var(--soft); border-radius: 6px; padding: 6px 10px; max-width: 100%; }
 .tools input { display: block; width: 22rem; } footer { padding: 28px 16px; }
-@media (max-width: 640px) { .cards thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
+@media (max-width: 640px) { .chart text { font-size: 17px; } .cards thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
   .cards tr { display: block; padding: 8px 12px; border-bottom: 1px solid var(--line); }
-  .cards th[scope=row], .cards td, .cards td.n { display: flex; justify-content: space-between; gap: 14px; border: 0;
+  .cards th[scope=row], .cards td, .cards td.n { display: flex; justify-content: space-between; align-items: center; gap: 14px; border: 0;
     padding: 2px 0; text-align: right; white-space: normal; }
   .cards th[scope=row] { text-align: left; padding-bottom: 4px; } .cards td::before { content: attr(data-name);
     color: var(--soft); text-align: left; flex: none; } .cards tr:last-child { border: 0; } }

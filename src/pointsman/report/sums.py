@@ -85,7 +85,7 @@ class Sketch:
 class Curve:
     """Means along an order of values, in groups that grow so that there are never more than so many."""
 
-    def __init__(self, most: int = 40) -> None:
+    def __init__(self, most: int = 24) -> None:
         self._most = most
         self._size = 1
         self._groups: list[tuple[int, float]] = []
@@ -108,4 +108,12 @@ class Curve:
         for count, total in self._groups:
             until += count
             found.append((until, total / count))
+        return found
+
+    def so_far(self) -> list[float]:
+        """The mean of all values up to the end of each group."""
+        found, until, total = [], 0, 0.0
+        for count, amount in self._groups:
+            until, total = until + count, total + amount
+            found.append(total / until)
         return found

@@ -6,6 +6,7 @@ the server only when they want a probe. While it is away each process goes on al
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import threading
@@ -20,10 +21,10 @@ from pointsman.shared.scripts import EXCHANGE, TAKE_PROBE
 from pointsman.stores.redis_link import RedisLink
 from pointsman.types import Clock
 
+_log = logging.getLogger("pointsman")
+
 # A process that was not heard of for so long counts no more; one that was killed gives up its probe as soon.
 _FORGOTTEN_AFTER = 5.0
-# A probe that never reports is forgotten by its own process, too; see `BreakerLimits.lease`.
-_LONGEST_PROBE = 60.0
 _NEVER = 1e9
 
 
@@ -59,6 +60,7 @@ class RedisReplicas:
         self._leases: dict[str, tuple[str, float]] = {}
         self._given_back: list[tuple[str, str]] = []
         self._seen = ("", "")
+        self._complaint = ""
         self.count = 1
 
     def on_flush(self, callback: Callable[[], None]) -> None:
@@ -67,8 +69,8 @@ class RedisReplicas:
 
     # -- of Replicas
 
-    def take_probe(self, subject: str) -> bool:
-        """Ask for the one probe of all processes; without an answer this process goes alone."""
+    def take_probe(self, subject: str, seconds: float) -> bool:
+        """Ask for the one probe of all processes, for so long at most; without an answer this process goes alone."""
         token = os.urandom(6).hex()
         try:
             reply = self._take(self._keys[:2], [subject, token, _milliseconds(_FORGOTTEN_AFTER)])
@@ -78,7 +80,7 @@ class RedisReplicas:
             self._adopt(reply[1:], self._clock.monotonic())
             return False
         with self._lock:
-            self._leases[subject] = (token, self._clock.monotonic())
+            self._leases[subject] = (token, self._clock.monotonic() + seconds)
         return True
 
     def give_back(self, subject: str) -> None:
@@ -105,11 +107,16 @@ class RedisReplicas:
             ended, self._given_back = self._given_back, []
         try:
             flushed = self._round(changed, ended, stay=True)
-        except StoreError:
+        except StoreError as error:
             with self._lock:
                 self._changed |= changed
                 self._given_back = [*ended, *self._given_back]
+            if self._link.is_up and str(error) != self._complaint:
+                # It answers, and refuses: without a word nobody would know that nothing is shared.
+                self._complaint = str(error)
+                _log.warning("%s: health is not shared: %s", error.code, error)
             return
+        self._complaint = ""
         if flushed:
             for listener in tuple(self._flush_listeners):
                 listener()
@@ -139,8 +146,9 @@ class RedisReplicas:
         windows = {subject: self._health.window(subject) for subject in changed}
         with self._lock:
             now = self._clock.monotonic()
-            kept = [(subject, token) for subject, (token, at) in self._leases.items() if now - at < _LONGEST_PROBE]
-            self._leases = {subject: self._leases[subject] for subject, _ in kept}
+            for subject in [subject for subject, (_, until) in self._leases.items() if until <= now]:
+                self._end(subject)
+            kept = [(subject, token) for subject, (token, _) in self._leases.items()]
         forgotten = _milliseconds(_FORGOTTEN_AFTER)
         arguments: list[Any] = [self._id, forgotten if stay else 0, *self._seen, forgotten, len(windows)]
         for subject, window in windows.items():

@@ -59,10 +59,13 @@ class SharedState:
         self._learning = learning
         self._ledger = ledger
         self._worker = Worker([self.exchange])
+        self._closed = False
         self._journal = store if isinstance(store, WriteBehind) else None
         self._store: Store = store if self._journal is None else self._journal.store
         self._link: RedisLink | None = None
         self.replicas: RedisReplicas | None = None
+        if self._journal is not None:
+            self._journal.when_many = self._worker.wake
         if isinstance(self._store, RedisStore):
             self._link = self._store.link
             self.replicas = RedisReplicas(self._link, health, clock, self._worker.wake)
@@ -121,6 +124,9 @@ class SharedState:
         Raises:
             StoreError: E4301; the thread has ended all the same.
         """
+        if self._closed:
+            return
+        self._closed = True
         self._worker.stop()
         try:
             self.flush()

@@ -1,4 +1,4 @@
-"""Where state lives: memory, SQLite (Redis follows); one small protocol, one contract test."""
+"""Where state lives: memory, SQLite, Redis; one small protocol, one contract test."""
 
 from __future__ import annotations
 

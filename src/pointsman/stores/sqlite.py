@@ -23,6 +23,8 @@ CREATE TABLE IF NOT EXISTS entries (
     UNIQUE (space, key)
 )
 """
+# What a space holds is read in the order of its ids; without this every page of it would be sorted anew.
+_INDEX = "CREATE INDEX IF NOT EXISTS entries_of_space ON entries (space)"
 _PUT = "INSERT INTO entries (space, key, value) VALUES (?, ?, ?) ON CONFLICT (space, key) DO UPDATE SET value = excluded.value"
 _PAGE = 500
 
@@ -140,6 +142,7 @@ class SQLiteStore:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute(_SCHEMA)
+        connection.execute(_INDEX)
         self._connection, self._owner = connection, os.getpid()
         return connection
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from pointsman.forks import renew_after_fork
@@ -35,6 +35,7 @@ class WriteBehind:
 
     Attributes:
         dropped: how many were.
+        when_many: called when many values wait.
     """
 
     shared = True
@@ -48,6 +49,7 @@ class WriteBehind:
         self._waiting: dict[tuple[str, str], str] = {}
         self._trims: dict[str, int] = {}
         self.dropped = 0
+        self.when_many: Callable[[], None] | None = None
         renew_after_fork(self)
 
     def __repr__(self) -> str:
@@ -76,6 +78,8 @@ class WriteBehind:
                 for place in list(self._waiting)[:surplus]:
                     del self._waiting[place]
                 self.dropped += surplus
+        if self.when_many is not None and len(self._waiting) > self._most // 4:
+            self.when_many()
 
     def flush(self) -> None:
         """Write what waits.
