@@ -1,6 +1,6 @@
 """What each part of `adaptive` is worth: the learner with one thing changed at a time, on every trace and scenario.
 
-    python benchmarks/ablate.py [--traces DIR] [--seeds 20] [--only "no alarm"] [--jobs 2]
+    python benchmarks/ablate.py [--traces DIR] [--seeds 5] [--only "no alarm"] [--jobs 2]
 
 The changes are made here, from outside, so that the learner carries no switches for things that did not help. Figures are
 means over seeds (less noisy than medians) of the per cent of the best single model; a trace is generated if none is there.
@@ -120,7 +120,7 @@ def play(job: tuple[Path, int, Scenario, str, int]) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--traces", type=Path, default=TRACES, help="a folder with NAME.models.csv and so on")
-    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--only", action="append", help="play just these variants")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     given = parser.parse_args()

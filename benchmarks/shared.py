@@ -1,6 +1,6 @@
 """Four processes that share a store, against one process with the same total traffic: what learning apart costs.
 
-    python benchmarks/shared.py [--traces DIR] [--seeds 5] [--processes 4] [--rate 100]
+    python benchmarks/shared.py [--traces DIR] [--seeds 5] [--processes 4] [--rate 40]
 
 Real processes over one SQLite file, real routers; only time is made: the traffic comes at `--rate` requests a second, and
 nobody runs ahead into the next second. Each process serves its share of the prompts, scores what it served, and learns
@@ -30,7 +30,7 @@ from pointsman import ModelRegistry, ModelSpec, Outcome, Request, Router
 from pointsman.testing import FakeClock
 
 TRACES = Path(__file__).resolve().parents[1].parent / "shared" / "traces"
-_WAIT_AT_MOST = 120.0
+_WAIT_AT_MOST, _DONE_WITHIN = 120.0, 600.0
 
 
 def serve(job: dict[str, Any], barrier: Any, told: Any) -> None:
@@ -84,9 +84,12 @@ def play(given: argparse.Namespace, trace: int, seed: int, processes: int) -> fl
         ]
         for each in running:
             each.start()
-        shares = [told.get(timeout=1200) for _ in running]
-        for each in running:
-            each.join()
+        try:
+            shares = [told.get(timeout=_DONE_WITHIN) for _ in running]
+        finally:
+            for each in running:
+                each.join(_WAIT_AT_MOST)
+                each.kill()
     return 100.0 * sum(reward for reward, _ in shares) / shares[0][1]
 
 
@@ -95,7 +98,7 @@ def main() -> None:
     parser.add_argument("--traces", type=Path, default=TRACES)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--processes", type=int, default=4)
-    parser.add_argument("--rate", type=int, default=100, help="requests a second, all processes together")
+    parser.add_argument("--rate", type=int, default=40, help="requests a second, all processes together")
     given = parser.parse_args()
     table = Table("trace", "one process", f"{given.processes} processes", "difference, %")
     for number, trace in enumerate(load(given.traces)):

@@ -17,7 +17,6 @@ from typing import Any, TypeVar
 
 from pointsman.catalog.spec import ModelSpec
 from pointsman.custom import CustomCall, Implementation, Method, as_chunk, as_response, chunks_of, last_chunk
-from pointsman.errors import PointsmanError
 from pointsman.snapshot import Snapshot
 from pointsman.steps import Attempt
 from pointsman.threads import pumped, watched
@@ -28,7 +27,7 @@ _FINISH = "finish_reason"
 _LOOP_NAME = "pointsman-custom-loop"
 
 
-class UnhealthyError(PointsmanError):
+class UnhealthyError(Exception):
     """A model's own health check said that it is not well."""
 
 

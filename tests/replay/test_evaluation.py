@@ -118,6 +118,12 @@ def test_the_features_in_the_ledger_are_what_a_contextual_policy_sees() -> None:
     assert list(read_log(adaptive).rows[5].request.features or ()) == pytest.approx(live, abs=1e-3)
 
 
+def test_replay_is_reached_without_an_import_of_its_own() -> None:
+    import pointsman
+
+    assert pointsman.replay.evaluate is evaluate
+
+
 # -- refusals
 
 

@@ -13,6 +13,7 @@ import httpx
 from pointsman import ModelRegistry, ModelSpec, Router
 from pointsman.limits.buckets import Take
 from pointsman.limits.redis_buckets import RedisBuckets
+from pointsman.limits.settings import BudgetSettings
 from pointsman.stores.redis_link import RedisLink
 from pointsman.types import SystemClock
 
@@ -26,8 +27,12 @@ class Replica:
         self.router = Router(ModelRegistry(ModelSpec(**entry) for entry in catalogue), "priority", url)
         self.router.flush()
 
-    async def ask(self, calls: int, deadline: float) -> dict[str, Any]:
-        """Make so many calls at once; which models answered, and what was lost."""
+    async def ask(self, calls: int, deadline: float, quota: int | None = None) -> dict[str, Any]:
+        """Make so many calls at once, within a quota per day; which models answered, and what was lost."""
+        router = self.router
+        if quota is not None:
+            budget = BudgetSettings.model_validate({"total": {"requests": quota, "period": "day"}})
+            router = Router(router.registry, "priority", self.url, budget=budget)
         async with httpx.AsyncClient(timeout=120, limits=httpx.Limits(max_connections=None)) as client:
 
             async def call(attempt: Any) -> Any:
@@ -37,11 +42,11 @@ class Replica:
                 return response.json()
 
             async def one() -> str:
-                decision = self.router.decide("hi")
-                return (await self.router.aexecute(decision, call, deadline=deadline)).spec.name
+                decision = router.decide("hi")
+                return (await router.aexecute(decision, call, deadline=deadline)).spec.name
 
             done = await asyncio.gather(*(one() for _ in range(calls)), return_exceptions=True)
-        lost = [repr(each) for each in done if isinstance(each, BaseException)]
+        lost = [type(each).__name__ for each in done if isinstance(each, BaseException)]
         return {"served": Counter(each for each in done if isinstance(each, str)), "lost": lost}
 
     async def wait_behind(self, model: str) -> dict[str, Any]:

@@ -96,3 +96,11 @@ def test_eight_processes_are_never_admitted_more_than_the_limit(eight: Replicas)
     answers = eight.tell_all("take", key="rpm|m", limit=limit, period=86_400.0, tries=50)
     assert sum(answer["alone"] for answer in answers) == 0
     assert sum(answer["admitted"] for answer in answers) == limit
+
+
+def test_eight_processes_use_up_a_quota_once(fleet: ModelFleet, eight: Replicas) -> None:
+    answers = eight.tell_all("ask", calls=20, deadline=60, quota=100)
+    served = sum(sum(answer["served"].values()) for answer in answers)
+    refused = [name for answer in answers for name in answer["lost"]]
+    assert served == fleet.calls == 100
+    assert refused == ["BudgetExceededError"] * 60

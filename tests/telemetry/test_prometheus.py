@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from samples import StatusError, make_spec
 
 from pointsman import CatalogError, ModelRegistry, ModelSpec, NoEligibleModelsError, Outcome, Request, Router
+from pointsman.limits.settings import BudgetSettings
 from pointsman.steps import Attempt, AttemptRecord
 from pointsman.telemetry.labels import Names, fitting, hashed
 from pointsman.telemetry.prometheus import PrometheusListener
@@ -117,6 +118,21 @@ def test_a_reload_that_fails_is_counted(tmp_path: Path, metrics: CollectorRegist
     with pytest.raises(CatalogError):
         router.registry.reload()
     assert value(metrics, "registry_reload_failures_total") == 1
+
+
+def test_what_is_left_of_limits_is_shown_and_of_tenants_under_a_hash(
+    clock: FakeClock, metrics: CollectorRegistry
+) -> None:
+    registry = ModelRegistry([make_spec("a", rate_limit_rpm=10)])
+    budget = BudgetSettings.model_validate({"tenants": {"*": {"requests": 4, "per": "day"}}})
+    router = Router(registry, "cheapest", clock=clock, budget=budget)
+    PrometheusListener(router, metrics, most_tenants=5)
+    router.run(Request(messages="hello", tenant="acme"), lambda _: "hi")
+    left = value(metrics, "limit_headroom_ratio", limit="rpm|openai:a")
+    assert left is not None
+    assert 0.8 <= left < 1
+    assert value(metrics, "limit_headroom_ratio", limit=f"requests|tenant|{hashed('acme')}|86400") == 0.75
+    assert b"acme" not in generate_latest(metrics)
 
 
 def test_scores_are_summed_per_model(make_router: Make, metrics: CollectorRegistry) -> None:

@@ -42,7 +42,7 @@ class Entry(NamedTuple):
     expires: float
 
 
-class CorruptEntryError(StoreError):
+class CorruptEntryError(ValueError):
     """Bytes that are no entry of this cache, or not any more."""
 
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import Protocol
 
 from pointsman.cache.entries import Tags
-from pointsman.errors import StoreError
 
 
-class BrokenLevelError(StoreError):
+class BrokenLevelError(Exception):
     """What a level kept was damaged as a whole; it has been dropped, and the level starts anew."""
 
 
 class Level(Protocol):
-    """Entries by key. Every method may raise `StoreError`, and nothing else of its own.
+    """Entries by key. Every method may raise `StoreError` and `BrokenLevelError`, and nothing else of its own.
 
     Attributes:
         name: as statistics call it.

@@ -174,7 +174,7 @@ class SQLiteLevel:
             except sqlite3.Error as error:
                 if type(error) is sqlite3.DatabaseError:  # its subclasses are busy, full, closed: not broken
                     self._set_aside()
-                    raise BrokenLevelError(f"{self.path}: {error}", hint="a new file is begun") from error
+                    raise BrokenLevelError(f"{self.path}: {error}") from error
                 raise StoreError(
                     f"{self.path}: {error}", hint="is the file writable, and its disk not full?"
                 ) from error

@@ -100,15 +100,16 @@ NAMES: tuple[Name, ...] = (
     Name(
         "orchestrator",
         "CustomModel(Model)",
-        "router.run(request, call)",
-        note="`call` is your code; `base:` for what is fine-tuned",
+        "registry.register_model(spec, implementation=CustomModel)",
+        note="no base class needed; `generate_response`, `health_check` are found; `base:` for what is fine-tuned",
     ),
-    Name("orchestrator", "ModelCache, enable_caching", "cache:", note="reserved: there is no response cache yet"),
+    Name("orchestrator", "ModelCache", "pointsman.cache.ModelCache", note="the same keywords; levels are a list"),
+    Name("orchestrator", "enable_caching", "Router(registry, cache=cache)", note="or `cache:`; of all models at once"),
     Name(
         "orchestrator",
         "LazyOllamaModel, LazyHuggingFaceModel",
         "ChatPointsman",
-        note="the models behind it are built when they are first used",
+        note="the models behind it are built when first used; `loading:` says how many are held",
     ),
     Name(
         "orchestrator",

@@ -31,8 +31,5 @@ def comparison(store: Store, decisions: int, registry: ModelRegistry | None) -> 
         caption = "Mean score per request with 95 % intervals; DR is the one to read first"
         kept = [COLUMNS.index(name) for name in _SHOWN]
         parts.append(table(caption, _SHOWN, [[cells[at] for at in kept] for cells in found.cells], numbers=_SHOWN[1:]))
-    refused: dict[str, list[str]] = {}
-    for policy, each in ((getattr(each, "policy", "?"), each) for each in found.refusals):
-        refused.setdefault(each.message, []).append(policy)
-    parts += [paragraph(f"Refused for {', '.join(names)}: {why}.") for why, names in refused.items()]
+    parts += [paragraph(f"Refused: {each.message}.") for each in found.refusals]
     return "".join([*parts, paragraph(f"{found.note}.", "soft")])

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from pointsman.catalog.spec import ModelSpec
-from pointsman.telemetry.labels import OTHER, Names, fitting
+from pointsman.telemetry.labels import Names, fitting, hashed
 from pointsman.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -17,6 +16,8 @@ if TYPE_CHECKING:
 _BREAKER = {"closed": 0, "half_open": 1, "open": 2}
 _MOST_PROVIDERS = 50
 _MOST_SUNSETS = 100
+_MOST_LIMITS = 200
+_TENANT = "|tenant|"
 # Where processes share their metrics through files nobody scrapes this one; it writes so often by itself.
 _REFRESH_EVERY = 5.0
 
@@ -30,10 +31,12 @@ class Gauges:
         outdated: whether health or the registry has changed since they were set.
     """
 
-    def __init__(self, router: Observed, metrics: Metrics, models: Names) -> None:
+    def __init__(self, router: Observed, metrics: Metrics, models: Names, tenants: Names | None) -> None:
         self._router = router
         self._metrics = metrics
         self._models = models
+        self._tenants = tenants
+        self._limits = Names(_MOST_LIMITS)
         self._providers = Names(_MOST_PROVIDERS)
         self._shown: dict[int, set[tuple[str, ...]]] = {}
         self._version: str | None = None
@@ -87,14 +90,23 @@ class Gauges:
     _fading: list[ModelSpec]
 
     def _set_headroom(self) -> None:
-        headroom: Callable[[], Mapping[str, float]] | None = getattr(self._router, "headroom", None)
-        if headroom is None:
-            return
         values: Values = {}
-        for limit, left in headroom().items():
-            label = fitting(limit) if len(values) < _MOST_SUNSETS else OTHER
-            values[(label,)] = min(left, values.get((label,), left))
+        for key, state in self._router.limits().items():
+            label = self._limit_label(key)
+            if label is not None and state["limit"] > 0:
+                left = min(max(state["remaining"] / state["limit"], 0.0), 1.0)
+                values[(label,)] = min(left, values.get((label,), 1.0))
         self._show(self._metrics.headroom, values)
+
+    def _limit_label(self, key: str) -> str | None:
+        """A limit's key without the name of a tenant; None where tenants have no metrics."""
+        what, is_tenants, rest = key.partition(_TENANT)
+        if is_tenants:
+            if self._tenants is None:
+                return None
+            tenant, _, period = rest.rpartition("|")
+            key = f"{what}{_TENANT}{self._tenants.label(hashed(tenant))}|{period}"
+        return self._limits.label(key)
 
     def _show(self, gauge: Any, values: Values) -> None:
         """Set these, and take back what this router has shown before and is no more."""

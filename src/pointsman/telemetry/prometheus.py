@@ -43,6 +43,10 @@ class Observed(Protocol):
         """The health of one model."""
         ...
 
+    def limits(self) -> dict[str, dict[str, float]]:
+        """What is left of each limit."""
+        ...
+
 
 class PrometheusListener(Listener):
     """Metrics of one router; several may report to one registry, their counters add up.
@@ -69,7 +73,7 @@ class PrometheusListener(Listener):
         self._decisions: deque[tuple[str, float, float, Sequence[float], str | None]] = deque()
         self._lock = threading.Lock()
         self._known_highest: tuple[Sequence[float], float] = ((), 0.0)
-        self._gauges = Gauges(router, self._metrics, self._models)
+        self._gauges = Gauges(router, self._metrics, self._models, self._tenants)
         self._leave = (router.listen(self), self._metrics.before_scrape(self.refresh))
 
     def close(self) -> None:
