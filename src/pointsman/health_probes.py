@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pointsman import caller, custom_calls
 from pointsman.catalog.capabilities import answers_text
 from pointsman.catalog.spec import ModelSpec
-from pointsman.errors import MissingCredentialError, PointsmanError
+from pointsman.errors import MissingCredentialError
 from pointsman.readings import read, reported
 from pointsman.registry import ModelRegistry
 
@@ -21,7 +21,7 @@ _OK_BELOW = 500
 _TOKENS = 16
 
 
-class NothingToAskError(PointsmanError):
+class NothingToAskError(Exception):
     """A model cannot be probed: nothing there is known to be free."""
 
 
@@ -33,7 +33,7 @@ async def probe_models_endpoint(spec: ModelSpec, timeout: float) -> None:  # noq
         Exception: what went wrong.
     """
     if spec.api_base is None:
-        raise NothingToAskError(f"{spec.key} has no api_base", hint="`health: {probe: completion}` asks for an answer")
+        raise NothingToAskError(f"{spec.key} has no api_base")
     import httpx  # noqa: PLC0415  only needed when something is probed
 
     headers = {}
@@ -77,7 +77,7 @@ def probe_of(registry: ModelRegistry, kind: ProbeKind = "models") -> Probe:
         own = custom_calls.of_spec(spec, registry.snapshot)
         if own is not None:
             if not own.checks_health:
-                raise NothingToAskError(f"{spec.key} has no health_check", hint="give its code one")
+                raise NothingToAskError(f"{spec.key} has no health_check")
             await custom_calls.check(own, spec)
         else:
             await ask(spec, timeout)

@@ -40,7 +40,7 @@ async def check(
                     await probe(spec, settings.timeout)
             except NothingToAskError as nothing:
                 report = health.report(spec)
-                return replace(report, issues=(*report.issues, f"not probed: {nothing.message}"))
+                return replace(report, issues=(*report.issues, f"not probed: {nothing}"))
             except Exception as failure:  # noqa: BLE001  whatever a probe raises is its finding
                 error = failure
         health.checked(spec, error, clock.monotonic() - started)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pointsman.cache import entries
 from pointsman.cache.entries import CorruptEntryError, Tags, pack, unpack
 from pointsman.cache.level import BrokenLevelError, Level
 from pointsman.cache.settings import CacheSettings
@@ -198,3 +199,18 @@ def test_no_damaged_forged_or_copied_entry_is_read() -> None:
         unpack(SECRET, "another key", packed)
     with pytest.raises(CorruptEntryError):
         unpack(b"t" * 32, "k", packed)
+
+
+def test_entries_are_read_whatever_compressed_them_as_long_as_it_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    def packed() -> bytes:
+        return pack(SECRET, "k", "words " * 1_000, ACME, created=0, expires=math.inf, above=100)
+
+    by_zstandard = packed()
+    monkeypatch.setattr(entries, "_has_zstandard", lambda: False)
+    by_zlib = packed()
+    assert unpack(SECRET, "k", by_zlib).value == "words " * 1_000
+    assert max(len(by_zlib), len(by_zstandard)) < 300
+    with pytest.raises(CorruptEntryError, match="cannot be read"):
+        unpack(SECRET, "k", by_zstandard)
+    monkeypatch.undo()
+    assert unpack(SECRET, "k", by_zlib) == unpack(SECRET, "k", by_zstandard)

@@ -106,4 +106,4 @@ def test_every_settings_class_of_the_configuration_is_described() -> None:
 def test_settings_are_described_in_the_words_of_their_docstrings() -> None:
     calls = configuration_schema()["properties"]["calls"]
     text = json.dumps(calls)
-    assert "seconds per attempt, and between two chunks of a stream." in text
+    assert "seconds per attempt; for streams, where the next two do not say otherwise." in text

@@ -57,6 +57,6 @@ def test_no_request_is_lost_when_a_model_dies_and_any_worker_takes_any_score(
         assert Counter(statuses) == {200: 24}
         if kind == "redis":
             link = RedisLink(store)
-            assert "breaker|openai:cheap" in link.ask("HKEYS", link.key("health", "windows"))
-            assert link.ask("ZCARD", link.key("health", "replicas")) == 2
+            assert "breaker|lm_studio:cheap" in link.ask("HKEYS", link.key("health", "windows"))
+            assert link.ask("ZCARD", link.key("health", "replicas")) >= 2
             link.close()

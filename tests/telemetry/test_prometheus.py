@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from samples import StatusError, make_spec
 
-from pointsman import CatalogError, ModelRegistry, ModelSpec, NoEligibleModelsError, Outcome, Request, Router
+from pointsman import CatalogError, ModelRegistry, NoEligibleModelsError, Outcome, Request, Router
 from pointsman.limits.settings import BudgetSettings
 from pointsman.steps import Attempt, AttemptRecord
 from pointsman.telemetry.labels import Names, fitting, hashed
@@ -124,7 +124,7 @@ def test_what_is_left_of_limits_is_shown_and_of_tenants_under_a_hash(
     clock: FakeClock, metrics: CollectorRegistry
 ) -> None:
     registry = ModelRegistry([make_spec("a", rate_limit_rpm=10)])
-    budget = BudgetSettings.model_validate({"tenants": {"*": {"requests": 4, "per": "day"}}})
+    budget = BudgetSettings.model_validate({"tenants": {"*": {"requests": 4, "period": "day"}}})
     router = Router(registry, "cheapest", clock=clock, budget=budget)
     PrometheusListener(router, metrics, most_tenants=5)
     router.run(Request(messages="hello", tenant="acme"), lambda _: "hi")

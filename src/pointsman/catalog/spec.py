@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
+from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -71,6 +72,8 @@ Score = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 _LONGEST_NAME = 80
 # Of one entry; beyond so many, more problems help nobody.
 _MOST_PROBLEMS = 50
+# Asked for many times per call, so each spec remembers them.
+_WORKED_OUT = ("key", "arm", "credential")
 _PASSWORD = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://[^/?#@]*:[^/?#]*@")
 _ENV = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*\Z")
 
@@ -238,19 +241,26 @@ class ModelSpec(BaseModel):
     def __repr__(self) -> str:
         return f"ModelSpec({self.key!r})"
 
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy in which some fields are set, unchecked; what was worked out from the others is worked out anew."""
+        copy = super().model_copy(update=update, deep=deep)
+        for name in _WORKED_OUT:
+            copy.__dict__.pop(name, None)
+        return copy
+
     __str__ = __repr__
 
-    @property
+    @cached_property
     def key(self) -> str:
         """`provider:name`, which is unique in a registry."""
         return f"{self.provider}:{self.name}"
 
-    @property
+    @cached_property
     def arm(self) -> str:
         """What is learnt about: `serves` where it is set, else this deployment itself."""
         return self.serves or self.key
 
-    @property
+    @cached_property
     def credential(self) -> tuple[str, str | None, str | None]:
         """What shares a rate limit and a bill: provider, address, and account or key reference."""
         return (self.provider, self.api_base, self.account or self.api_key)

