@@ -58,6 +58,12 @@ class Blame:
         self._pardons = pardons
         self.failures: list[Failure] = []
 
+    def take(self, failure: Failure) -> None:
+        """Take in a failure of a call whose end somebody else tells; what no request can cause is charged at once."""
+        self.failures.append(failure)
+        if failure.fault.rule.charges != "model" or failure.fault.kind is FaultKind.UNREACHABLE:
+            self.charge(failure)
+
     def charge(self, failure: Failure) -> None:
         """Put a failure on its model's account, once."""
         if not failure.charged:

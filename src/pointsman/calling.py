@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any, TypedDict, Unpack
 
 from pointsman import caller, drivers
+from pointsman.blame import Blame
 from pointsman.calls import CallLedger, CallSettings, RetryScope
 from pointsman.catalog.parameters import Dialect
+from pointsman.catalog.spec import ModelSpec
 from pointsman.decision import RoutingDecision
 from pointsman.failover import Failover
 from pointsman.readings import Reader, read
@@ -245,6 +247,20 @@ class Calling(ABC):
     ) -> drivers.Steps:
         """A decision as the steps of failover, for hosts that make the calls themselves; see `pointsman.steps`."""
         return self._steps(decision, dialect, limits)
+
+    def blame(self) -> Blame:
+        """An account for the failures of one call that a host makes by itself; see `observe`."""
+        return Blame(self._failover.health, self._failover.pardons)
+
+    def admitted(self, plan: Sequence[ModelSpec]) -> tuple[ModelSpec, ...]:
+        """A plan for hosts that carry it out by themselves, without its first models while others find out about them.
+
+        After an outage or a rate limit one call of all processes asks the model; for the rest it comes last.
+        """
+        held = 0
+        while held < len(plan) and not self._failover.health.admit(plan[held]):
+            held += 1
+        return tuple(plan[held:]) + tuple(plan[:held])
 
     def _steps(
         self, decision: RoutingDecision, dialect: Dialect, limits: CallLimits, *, streamed: bool = False

@@ -31,6 +31,7 @@ _ATTEMPTS_LOOKED_AT = 32
 _FLUSH_AT = 64
 _WAITING_KEPT = 1_000
 _TRIM_EVERY = 256
+_KEPT, _KEPT_IN_MEMORY = 100_000, 10_000
 _BYTES_PER_TOKEN = 4
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
 
@@ -39,13 +40,13 @@ class LedgerSettings(BaseModel):
     """The `ledger:` section: how much is kept of what was decided, and how it went.
 
     Attributes:
-        keep: how many decisions stay; the oldest go first.
+        keep: how many decisions stay, the oldest go first; unset for 100,000 in a store, 10,000 in memory.
         max_age: how long they stay: seconds, or a number with s, m, h or d behind it such as `30d`; unset for ever.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    keep: int = Field(default=100_000, ge=1)
+    keep: int | None = Field(default=None, ge=1)
     max_age: float | None = Field(default=None, gt=0)
 
     @field_validator("max_age", mode="before")
@@ -180,7 +181,7 @@ class Ledger:
 
     def trim(self) -> int:
         """Let go of what is too old or too much, as the settings say; how many rows went."""
-        keep = self.settings.keep
+        keep = self.settings.keep or (_KEPT if self._store.shared else _KEPT_IN_MEMORY)
         return sum(
             self._store.trim(space, self._young_enough(space, most))
             for space, most in (

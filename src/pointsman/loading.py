@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pointsman.catalog.spec import ModelSpec
 from pointsman.errors import ModelLoadError, PointsmanError
+from pointsman.forks import hold_while_forking
 
 _log = logging.getLogger("pointsman")
 
@@ -89,6 +90,7 @@ class LoadedModels:
     def __init__(self, settings: LoadingSettings | None = None) -> None:
         self.settings = settings or LoadingSettings()
         self._lock = threading.Lock()
+        hold_while_forking(self._lock)
         self._slots: OrderedDict[Hashable, _Slot] = OrderedDict()
         # Replaced while in use: they go when their last user does.
         self._leaving: list[_Slot] = []

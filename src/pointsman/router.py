@@ -8,6 +8,7 @@ from random import Random
 from typing import Any, Unpack
 
 from pointsman import monitor
+from pointsman.blame import Blame, Failure
 from pointsman.cache import CacheSettings, ModelCache
 from pointsman.calling import Calling
 from pointsman.calls import CallSettings
@@ -32,6 +33,7 @@ from pointsman.limits.settings import BudgetSettings, LimitSettings
 from pointsman.listeners import Audience
 from pointsman.loading import LoadingSettings
 from pointsman.other_names import RouterNames
+from pointsman.overview import Statistics
 from pointsman.policies.base import Policy
 from pointsman.policies.names import make_policy
 from pointsman.question import Rules
@@ -256,19 +258,25 @@ class Router(Calling, RouterNames):
 
     # -- learning
 
-    def observe(self, decision: RoutingDecision, outcome: Outcome, *, model: str | None = None) -> None:
+    def observe(
+        self, decision: RoutingDecision, outcome: Outcome, *, model: str | None = None, blame: Blame | None = None
+    ) -> None:
         """Tell how an attempt went that somebody else made; once per attempt, `model` if it was a fallback.
 
-        An outcome for a model that has been removed since teaches nothing.
+        An outcome for a model that is gone teaches nothing. With a call's `blame()`, what may be the request's fault is
+        charged to nobody before `blame.settle` says how the call ended.
         """
         spec = decision.spec if model is None else self.registry.find_model(model)
         if spec is None:
             return
         fault = None if outcome.error is None else classify(outcome.error, now=self.clock.time())
-        if fault is not None:
+        if fault is not None and blame is not None:
+            blame.take(Failure(spec, fault, outcome.error))
+        elif fault is not None:
             self._health.failed(spec, fault)
         elif not outcome.cached:
             self._health.succeeded(spec, outcome.seconds)
+            self._failover.pardons.served(spec.key)
         self._limits.observed(spec, decision.request.tenant, outcome, None if fault is None else fault.kind)
         plan = (decision.model,) if spec.key == decision.model else decision.plan  # ranking all of them costs
         number = plan.index(spec.key) + 1 if spec.key in plan else 0
@@ -313,25 +321,25 @@ class Router(Calling, RouterNames):
         self._judging.add(Judge(call, share, weight, inline, timeout))
         return call
 
-    def statistics(self) -> dict[str, Any]:
-        """What was selected and how it went: totals, healthy models, and per arm what the policy knows."""
+    def statistics(self) -> Statistics:
+        """What was selected and how it went: totals, healthy models, and per arm what the policy knows; a dict."""
         learnt = self._learning.statistics()
-        return {
+        return Statistics(
             **self.registry.stats(),
-            "healthy_models": len(self.available_models),
-            "failed_writes": self._learning.failed_writes,
-            "dropped_writes": 0 if self._shared is None else self._shared.dropped_writes,
-            "replicas": self.replicas,
-            "failed_listeners": self._audience.failures,
-            "ignored_headers": self._limits.ignored_headers,
+            healthy_models=len(self.available_models),
+            failed_writes=self._learning.failed_writes,
+            dropped_writes=0 if self._shared is None else self._shared.dropped_writes,
+            replicas=self.replicas,
+            failed_listeners=self._audience.failures,
+            ignored_headers=self._limits.ignored_headers,
             **({} if self.cache is None else {"cache": self.cache.get_statistics().as_dict()}),
-            "judging": self._judging.statistics(),
-            "selection_stats": {
+            judging=self._judging.statistics(),
+            selection_stats={
                 "total_attempts": int(sum(row["attempts"] for row in learnt.values())),
                 "models_tracked": len(learnt),
                 "model_performance": learnt,
             },
-        }
+        )
 
     def reset_statistics(self) -> None:
         """Forget what the policy has learnt; the ledger keeps its rows."""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -423,3 +426,39 @@ def test_what_a_router_takes_for_a_cache(registry: ModelRegistry) -> None:
     assert "password" not in repr(CacheSettings(levels=("redis://user:password@host",)))
     with pytest.raises(InvalidRequestError):
         Request(messages="hi", cache="yes")  # type: ignore[arg-type]
+
+
+FORKING = """
+import os, sys, threading
+from pointsman import ModelRegistry, ModelSpec, Router
+
+parent, began, go_on = os.getpid(), threading.Event(), threading.Event()
+
+def code(prompt):
+    if os.getpid() == parent:
+        began.set()
+        go_on.wait(30)
+    return "answer"
+
+registry = ModelRegistry()
+registry.register_model(ModelSpec(name="own", provider="custom"), implementation=code)
+router = Router(registry, "weighted", cache=["memory", f"sqlite:///{sys.argv[1]}/cache.db"])
+leader = threading.Thread(target=router.ask, args=("hi",))
+leader.start()
+began.wait(30)
+child = os.fork()
+if child == 0:
+    os._exit(0 if router.ask("hi", deadline=20) == "answer" else 1)
+status = os.waitpid(child, 0)[1]
+go_on.set()
+leader.join(30)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_forked_process_does_not_wait_for_what_its_parent_does(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FORKING, str(tmp_path)], timeout=60, check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr

@@ -12,6 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,16 +21,27 @@ import yaml
 
 import pointsman
 
+LITELLM = tuple(map(int, version("litellm").split(".")[:2]))
+
 _SOURCE = str(Path(pointsman.__file__).parents[1])
 _ATTEMPTS = 600  # to connect, a tenth of a second apart: the proxy imports for ten seconds, more on a busy machine
 
 
 class Proxy:
-    """Started by `with`, on a free port, with a config.yaml whose one callbacks line names pointsman."""
+    """Started by `with`, on a free port, with a config.yaml whose one callbacks line names pointsman.
 
-    def __init__(self, folder: Path, model_list: Sequence[Mapping[str, Any]], *, workers: int = 1) -> None:
+    Args:
+        folder: its working directory.
+        model_list: what it serves.
+        workers: processes.
+        key: its master key; one of its own unless given.
+    """
+
+    def __init__(
+        self, folder: Path, model_list: Sequence[Mapping[str, Any]], *, workers: int = 1, key: str | None = None
+    ) -> None:
         self.folder = folder
-        self.key = f"sk-{secrets.token_hex(24)}"
+        self.key = key or f"sk-{secrets.token_hex(24)}"
         self.port = free_port()
         self._workers = workers
         self._process: subprocess.Popen[bytes] | None = None
@@ -73,10 +85,9 @@ class Proxy:
     def __enter__(self) -> Self:
         command = [str(Path(sys.executable).with_name("litellm")), "--config", "config.yaml"]
         command += ["--host", "127.0.0.1", "--port", str(self.port), "--num_workers", str(self._workers)]
-        environment = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "PYTHONPATH": _SOURCE}
         with (self.folder / "proxy.log").open("wb") as log:
             self._process = subprocess.Popen(
-                command, cwd=self.folder, env=environment, stdout=log, stderr=subprocess.STDOUT
+                command, cwd=self.folder, env=environment(), stdout=log, stderr=subprocess.STDOUT
             )
         try:
             self._await_life()
@@ -91,7 +102,7 @@ class Proxy:
             return
         process.terminate()
         try:
-            process.wait(10)
+            process.wait(60)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -106,6 +117,18 @@ class Proxy:
             except OSError:
                 time.sleep(0.1)
         raise RuntimeError(f"the proxy does not serve:\n{self.log[-2000:]}")
+
+
+def environment() -> dict[str, str]:
+    """What a process of its own needs to run this source, and on the LiteLLM that the tests run on."""
+    laid_over = [each for each in os.environ.get("PYTHONPATH", "").split(os.pathsep) if each and each != _SOURCE]
+    return {
+        **os.environ,
+        "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+        "PYTHONPATH": os.pathsep.join([_SOURCE, *laid_over]),
+        # While a worker imports it answers no pings, and would be killed for it after five seconds.
+        "TIMEOUT_WORKER_HEALTHCHECK": "120",
+    }
 
 
 def free_port() -> int:

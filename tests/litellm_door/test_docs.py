@@ -10,9 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from litellm_door.proxies import free_port
+from litellm_door.proxies import environment, free_port
 
-import pointsman
 from pointsman.testing import ServedModel, serve
 
 DOCS = Path(__file__).parents[2] / "docs" / "litellm.md"
@@ -23,18 +22,16 @@ def test_the_quick_start_of_the_proxy_ends_with_a_routed_request(tmp_path: Path)
     transcript = next(block for block in blocks if "curl" in block)
     assert len(transcript.strip().splitlines()) < 10
     with serve([ServedModel("small"), ServedModel("large")], life_limit=200) as fleet:
-        environment = {
-            **os.environ,
+        named = {
+            **environment(),
             "SMALL_URL": fleet["small"].url,
             "LARGE_URL": fleet["large"].url,
             "LITELLM_MASTER_KEY": f"sk-{secrets.token_hex(24)}",
-            "LITELLM_LOCAL_MODEL_COST_MAP": "True",
             "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"])),
-            "PYTHONPATH": str(Path(pointsman.__file__).parents[1]),
         }
         script = transcript.replace("4000", str(free_port())).replace(" &\n", " >proxy.log 2>&1 &\n")
         shell = subprocess.Popen(
-            ["/bin/bash", "-c", script], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, start_new_session=True
+            ["/bin/bash", "-c", script], cwd=tmp_path, env=named, stdout=subprocess.PIPE, start_new_session=True
         )
         try:
             answer = shell.communicate(timeout=120)[0].decode()

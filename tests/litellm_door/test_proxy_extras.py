@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from langchain_openai import ChatOpenAI
-from litellm_door.proxies import Proxy
+from litellm_door.proxies import Proxy, environment
 from pydantic import SecretStr
 
-import pointsman
 from pointsman.testing import ModelFleet
 
-SOURCE = str(Path(pointsman.__file__).parents[1])
 MESSAGES = [{"role": "user", "content": "Say something."}]
 
 
@@ -94,7 +91,7 @@ def test_told_to_be_strict_the_handler_refuses_a_broken_file(tmp_path: Path) -> 
     done = subprocess.run(
         [sys.executable, "-c", "from pointsman.litellm import proxy_handler"],
         cwd=tmp_path,
-        env={**os.environ, "POINTSMAN_STRICT": "true", "PYTHONPATH": SOURCE},
+        env={**environment(), "POINTSMAN_STRICT": "true"},
         capture_output=True,
         text=True,
         check=False,

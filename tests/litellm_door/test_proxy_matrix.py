@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from importlib.metadata import version
 from typing import Any
 
 import pytest
-from litellm_door.proxies import Proxy
+from litellm_door.proxies import LITELLM, Proxy
 
 from pointsman.testing import ModelFleet
 
@@ -23,7 +22,7 @@ FAULTS = [
 ]
 WHOLE_FAULTS = [*FAULTS, "truncated_body", "invalid_json"]
 STREAM_FAULTS = list(FAULTS)
-if tuple(map(int, version("litellm").split(".")[:2])) >= (1, 106):
+if LITELLM >= (1, 106):
     # Before, LiteLLM forgot the request's own fallbacks once a stream was open.
     STREAM_FAULTS.append("reset_after_first_chunk")
 

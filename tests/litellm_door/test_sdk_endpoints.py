@@ -9,6 +9,7 @@ from typing import Any
 import litellm
 import pytest
 from langchain_litellm import ChatLiteLLMRouter
+from litellm_door.proxies import LITELLM
 
 from pointsman import ModelRegistry, NoEligibleModelsError, Router
 from pointsman.litellm import install
@@ -40,6 +41,14 @@ async def test_embeddings_go_on_to_the_next_deployment_of_their_group(host: Any,
     fleet["cheap"].fail("server_error_503")
     for _ in range(4):
         assert len((await host.aembedding(model="embed", input=["one", "two"])).data) == 2
+
+
+@pytest.mark.skipif(
+    LITELLM < (1, 106), reason="before 1.106 LiteLLM does not say which call a synchronous embedding's attempt is of"
+)
+def test_synchronous_embeddings_go_on_to_the_next_deployment_of_their_group(host: Any, fleet: ModelFleet) -> None:
+    fleet["cheap"].fail("server_error_503")
+    for _ in range(4):
         assert len(host.embedding(model="embed", input="one").data) == 1
 
 

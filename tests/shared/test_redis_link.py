@@ -8,11 +8,11 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from samples import make_spec
+from samples import StatusError, make_spec
 
 from pointsman import ConfigError, ModelRegistry, Router
 from pointsman.config import Settings
-from pointsman.faults import Fault, FaultKind
+from pointsman.faults import Fault, FaultKind, classify
 from pointsman.health import Health
 from pointsman.shared.redis_replicas import RedisReplicas
 from pointsman.stores import open_store
@@ -94,6 +94,38 @@ def test_processes_whose_clocks_differ_by_hours_mean_the_same_moments(redis_url:
     for clock in clocks:
         clock.advance(10)
     assert not parts[1].admit(A), "by the server's clock the opening is not over, and it decides who probes"
+
+
+@pytest.mark.parametrize(
+    ("error", "issue"),
+    [
+        (StatusError(429, retry_after="30"), "rate limited"),
+        (StatusError(402), "credential was refused"),
+        (StatusError(404), "breaker open"),
+    ],
+)
+def test_what_is_not_well_in_one_process_is_behind_in_the_other_until_it_is_well(
+    redis_url: str, clock: FakeClock, error: StatusError, issue: str
+) -> None:
+    here, there = (Health(clock, Random(1)) for _ in range(2))
+    for health in (here, there):
+        health.replicas = RedisReplicas(RedisLink(redis_url), health, clock, lambda: None)
+    snapshot = ModelRegistry([A]).snapshot
+
+    def exchange() -> None:
+        for health in (here, there, here):
+            assert isinstance(health.replicas, RedisReplicas)
+            health.replicas.exchange()
+
+    here.failed(A, classify(error))
+    exchange()
+    assert there.behind(snapshot) == here.behind(snapshot) == snapshot.mask("provider:openai")
+    assert issue in str(there.report(A))
+    clock.advance(1000)
+    there.succeeded(A, 0.0)
+    exchange()
+    assert there.windows() == here.windows() == {}
+    assert there.behind(snapshot) == here.behind(snapshot) == 0
 
 
 def test_a_probe_is_taken_once_and_given_back_by_its_owner_alone(redis_url: str) -> None:

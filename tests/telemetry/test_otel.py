@@ -111,7 +111,7 @@ def test_an_attempt_that_a_host_made_is_a_span_as_long_as_it_took(make_router: M
 
 
 def test_prompts_answers_and_errors_words_stay_out() -> None:
-    registry = ModelRegistry([make_spec(provider="gemini", api_base="http://user:pass@host.test:99/key/abc")])
+    registry = ModelRegistry([make_spec(provider="gemini", api_base="http://host.test:99/secret-path/abc")])
     traced = Traced(Router(registry, "cheapest"))
 
     def call(attempt: Any) -> str:
@@ -121,7 +121,7 @@ def test_prompts_answers_and_errors_words_stay_out() -> None:
         traced.router.run("the secret word", call, retries=0)
     text = "".join(span.to_json() for span in traced.spans)
     assert "secret" not in text
-    assert "pass" not in text
+    assert "secret-path" not in text
     facts = told(traced.spans[0])
     assert (facts["server.address"], facts["server.port"]) == ("host.test", 99)
     assert facts["gen_ai.provider.name"] == "gcp.gemini"

@@ -25,9 +25,13 @@ def test_metrics_of_a_proxy(tmp_path: Path) -> None:
         with proxy:
             proxy.client().chat.completions.create(model="auto", messages=[{"role": "user", "content": "hello"}])
             for url in (f"{proxy.url}/metrics/", f"http://127.0.0.1:{port}/metrics"):
-                assert LINE in read(url)
+                assert shows(url, LINE)
 
 
-def read(url: str) -> str:
-    with urllib.request.urlopen(url, timeout=30) as answer:
-        return answer.read().decode()
+def shows(url: str, line: str) -> bool:
+    """Whether a scrape has the line; LiteLLM tells of an answer a moment after it was given."""
+    for _ in range(200):
+        with urllib.request.urlopen(url, timeout=30) as answer:  # noqa: S310  our own loopback address
+            if line in answer.read().decode():
+                return True
+    return False

@@ -17,6 +17,7 @@ from typing import Any, Literal, NamedTuple
 from pointsman.cache.statistics import Tally
 from pointsman.errors import AllModelsFailedError, DeadlineExceededError
 from pointsman.faults import FaultKind, classify
+from pointsman.forks import renew_after_fork
 
 
 class Landed(NamedTuple):
@@ -51,6 +52,12 @@ class Flights:
         self._tally = tally
         self._lock = threading.Lock()
         self._flights: dict[str, _Flight] = {}
+        renew_after_fork(self)
+
+    def forked(self) -> None:
+        """Whoever leads, leads in the parent; nobody here will ever hear of it."""
+        self._lock = threading.Lock()
+        self._flights = {}
 
     def run(self, key: str, work: Callable[[], Landed], patience: Callable[[], float | None]) -> Any:
         """Do the work, or wait for whoever does it already.

@@ -7,6 +7,7 @@ import threading
 from collections import OrderedDict
 
 from pointsman.cache.entries import Tags, tags_match, tags_of
+from pointsman.forks import hold_while_forking
 
 
 class MemoryLevel:
@@ -25,6 +26,7 @@ class MemoryLevel:
         self._max_bytes = max_bytes
         self._secret = os.urandom(32)
         self._lock = threading.Lock()
+        hold_while_forking(self._lock)
         self._entries: OrderedDict[str, bytes] = OrderedDict()
         self._bytes = 0
         self._epoch = 0

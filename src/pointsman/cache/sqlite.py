@@ -14,6 +14,7 @@ from pathlib import Path
 from pointsman.cache.entries import Tags, expires_at, tags_of
 from pointsman.cache.level import BrokenLevelError
 from pointsman.errors import StoreError
+from pointsman.forks import renew_after_fork
 
 _log = logging.getLogger("pointsman")
 
@@ -80,8 +81,16 @@ class SQLiteLevel:
         self._busy_timeout = busy_timeout
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
+        self._parents: sqlite3.Connection | None = None
         self._owner = 0
         self._uses: dict[str, float] = {}
+        renew_after_fork(self)
+
+    def forked(self) -> None:
+        """A child has a connection and a lock of its own."""
+        self._lock = threading.RLock()
+        # Closing the parent's connection here could tidy up files that the parent still writes to.
+        self._parents, self._connection = self._connection, None
 
     def secret(self) -> bytes:
         """What keys are hashed with; made by the first process that opened the file."""

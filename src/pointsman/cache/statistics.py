@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from pointsman.forks import hold_while_forking
+
 
 @dataclass(frozen=True, slots=True)
 class CacheStatistics:
@@ -58,6 +60,7 @@ class Tally:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        hold_while_forking(self._lock)
         self._counts: Counter[str] = Counter()
         self._levels: Counter[str] = Counter()
 

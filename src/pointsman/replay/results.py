@@ -157,6 +157,12 @@ class Comparison:
         title = f"{self.measure} per request, 95 % intervals: {self.note}"
         return "\n".join([title, *text_table(COLUMNS, self.cells)])
 
+    def __repr__(self) -> str:
+        """Short: print it, or show it in a notebook, for the table."""
+        named = [each.policy for each in self.evaluations]
+        refused = [each.policy for each in self.refusals]
+        return f"Comparison({self.measure!r}, used={self.used}, evaluations={named}, refusals={refused})"
+
     def __str__(self) -> str:
         return "\n".join([self.text, *(f"refused: {each.message}" for each in self.refusals)])
 

@@ -133,6 +133,10 @@ class Runs:
         """The table."""
         return "\n".join([self.title, *text_table(COLUMNS, [each.cells for each in self.runs])])
 
+    def __repr__(self) -> str:
+        """Short: curves have a number per prompt."""
+        return f"Runs({self.trace!r}, policies={[each.policy for each in self.runs]})"
+
     def __str__(self) -> str:
         return self.text
 

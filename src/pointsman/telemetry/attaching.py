@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
 
 from pointsman.errors import MissingDependencyError
+from pointsman.telemetry.observed import Observed
 from pointsman.telemetry.settings import TelemetrySettings
-
-if TYPE_CHECKING:
-    from pointsman.telemetry.prometheus import Observed
 
 _log = logging.getLogger("pointsman")
 

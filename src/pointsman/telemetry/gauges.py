@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pointsman.catalog.spec import ModelSpec
 from pointsman.telemetry.labels import Names, fitting, hashed
 from pointsman.telemetry.metrics import Metrics
-
-if TYPE_CHECKING:
-    from pointsman.telemetry.prometheus import Observed
+from pointsman.telemetry.observed import Observed
 
 _BREAKER = {"closed": 0, "half_open": 1, "open": 2}
 _MOST_PROVIDERS = 50

@@ -6,46 +6,26 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
-from typing import Any, Protocol
+from typing import Any
 
 from prometheus_client import REGISTRY, CollectorRegistry
 
 from pointsman.decision import RoutingDecision
 from pointsman.errors import AllModelsFailedError, NoEligibleModelsError, PointsmanError, StreamInterruptedError
 from pointsman.events import RegistryEvent
-from pointsman.health import HealthReport
 from pointsman.listeners import Listener
-from pointsman.registry import ModelRegistry
 from pointsman.steps import AttemptRecord, CallRecord
 from pointsman.telemetry.gauges import Gauges
 from pointsman.telemetry.labels import Names, hashed
 from pointsman.telemetry.metrics import metrics_of
-from pointsman.types import Clock, Request
+from pointsman.telemetry.observed import Observed
+from pointsman.types import Request
 
 # Decisions are counted in batches, so that a decision costs an append; of a full batch this many are timed.
 _BATCH = 128
 _TIMED = 8
 _POLICY = itemgetter(0)
 _FEW = 50
-
-
-class Observed(Protocol):
-    """What is needed of a router."""
-
-    registry: ModelRegistry
-    clock: Clock
-
-    def listen(self, listener: object) -> Callable[[], None]:
-        """Tell a listener."""
-        ...
-
-    def health(self, name: str) -> HealthReport:
-        """The health of one model."""
-        ...
-
-    def limits(self) -> dict[str, dict[str, float]]:
-        """What is left of each limit."""
-        ...
 
 
 class PrometheusListener(Listener):
