@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pointsman import ModelRegistry, ModelSpec, Router
-from pointsman.calls import CallSettings
+from pointsman.failover.calls import CallSettings
 from pointsman.langchain import ChatPointsman
 
 MODELS = 10

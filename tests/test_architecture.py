@@ -14,81 +14,48 @@ LAYERS: list[tuple[str, ...]] = [
     ("_version", "errors", "events", "forks", "html", "types", "wishes"),
     ("catalog", "faults"),
     (
-        "answer_text",
-        "api_requirements",
-        "assembly",
-        "breaker",
         "cache",
-        "calibration",
-        "calls",
-        "pace",
-        "pauses",
-        "checks",
         "custom",
         "defaults",
         "eligibility",
-        "lifecycle",
-        "limits",
-        "lookup",
-        "membership",
-        "other_names",
-        "overlays",
-        "overview",
-        "pulls",
-        "question",
-        "relaxation",
-        "replicas",
-        "requirements",
-        "sizing",
+        "failover.calls",
+        "failover.pace",
+        "failover.pauses",
+        "failover.readings",
         "features",
         "health",
-        "history",
-        "inquiries",
+        "learning.answer_text",
+        "learning.checks",
+        "learning.versions",
+        "limits",
         "loading",
+        "other_names",
         "policies",
-        "readings",
+        "pulls",
         "registry",
-        "snapshot",
+        "replicas",
         "stores",
-        "tokens",
-        "versions",
-        "vitals",
-        "windows",
     ),
     ("chooser", "decision"),
     (
-        "recall",
-        "admission",
         "background",
-        "blame",
         "caller",
         "custom_calls",
         "discovery",
-        "drivers",
         "failover",
-        "gate",
+        "health_probes",
         "learning",
-        "judges",
-        "ledger",
-        "replay",
         "listeners",
         "monitor",
-        "health_probes",
-        "probes",
-        "patience",
+        "recall",
+        "replay",
         "shared",
-        "rewards",
-        "steps",
-        "streams",
-        "threads",
         "telemetry",
-        "workers",
-        "token_lessons",
         "watch",
     ),
     ("calling", "config", "router"),
     ("bench", "langchain", "litellm", "testing"),
-    ("cli", "demo", "reference", "report", "__main__"),
+    ("__main__", "cli", "demo", "reference", "report"),
 ]
 MOST_LINES = 400
 HEAVY = {"litellm", "langchain", "langchain_core", "langchain_openai", "numpy", "httpx", "rich", "click"}
@@ -108,10 +75,15 @@ def name_of(path: Path) -> str:
 
 
 def layer_of(name: str) -> int:
-    for number, names in enumerate(LAYERS):
-        if any(name == each or name.startswith(f"{each}.") for each in names):
-            return number
-    raise AssertionError(f"{name} stands in no layer; add it to LAYERS where it belongs")
+    found = [
+        (len(each), number)
+        for number, names in enumerate(LAYERS)
+        for each in names
+        if name == each or name.startswith(f"{each}.")
+    ]
+    if not found:
+        raise AssertionError(f"{name} stands in no layer; add it to LAYERS where it belongs")
+    return max(found)[1]
 
 
 def imports_of(path: Path) -> set[str]:

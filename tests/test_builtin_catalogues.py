@@ -15,7 +15,7 @@ import yaml
 from pointsman.catalog.capabilities import TREE, expand
 from pointsman.catalog.files import builtin_names, read_builtin
 from pointsman.catalog.spec import ModelSpec
-from pointsman.registry import ModelRegistry
+from pointsman.registry.models import ModelRegistry
 
 DATA = Path(str(resources.files("pointsman.catalog") / "data"))
 NAMES = ("anthropic", "azure", "bedrock", "gemini", "huggingface", "legacy", "ollama", "openai")

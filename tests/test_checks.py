@@ -12,9 +12,9 @@ from langchain_core.messages import AIMessage
 from pydantic import BaseModel
 
 from pointsman import Request
-from pointsman.answer_text import Answer, read_answer
-from pointsman.checks import CheckSettings, check, has_valid_calls, is_not_empty, is_whole, parses, quality_of
-from pointsman.readings import read
+from pointsman.failover.readings import read
+from pointsman.learning.answer_text import Answer, read_answer
+from pointsman.learning.checks import CheckSettings, check, has_valid_calls, is_not_empty, is_whole, parses, quality_of
 
 SCHEMA = {
     "type": "object",

@@ -24,7 +24,7 @@ from pointsman import (
     Request,
     Router,
 )
-from pointsman.calls import CallSettings
+from pointsman.failover.calls import CallSettings
 from pointsman.langchain import ChatPointsman
 
 

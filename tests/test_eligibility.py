@@ -19,9 +19,9 @@ from pointsman import (
     Request,
     Router,
 )
-from pointsman.eligibility import eligible, excluded, needs_of
-from pointsman.question import Question, Rules
-from pointsman.tokens import PromptSize
+from pointsman.eligibility.masks import eligible, excluded, needs_of
+from pointsman.eligibility.question import Question, Rules
+from pointsman.eligibility.tokens import PromptSize
 
 
 def ask(registry: ModelRegistry, rules: Rules | None = None, **wishes: Any) -> tuple[set[str], dict[str, str]]:

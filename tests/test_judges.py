@@ -12,9 +12,9 @@ import pytest
 from samples import StatusError, make_spec
 
 from pointsman import ConfigError, InvalidFeedbackError, ModelRegistry, Outcome, Request, Router
-from pointsman.checks import CheckSettings
-from pointsman.judges import Judge
-from pointsman.ledger import ATTEMPTS, FEEDBACK
+from pointsman.learning.checks import CheckSettings
+from pointsman.learning.judges import Judge
+from pointsman.learning.ledger import ATTEMPTS, FEEDBACK
 from pointsman.stores.memory import MemoryStore
 
 Make = Callable[..., Router]

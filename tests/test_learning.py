@@ -12,7 +12,7 @@ import pytest
 from samples import StatusError, make_spec
 
 from pointsman import InvalidFeedbackError, ModelRegistry, Outcome, Request, Router, StoreError, UnknownDecisionError
-from pointsman.ledger import ATTEMPTS, DECISIONS, FEEDBACK
+from pointsman.learning.ledger import ATTEMPTS, DECISIONS, FEEDBACK
 from pointsman.stores.memory import MemoryStore
 from pointsman.testing import FakeClock
 

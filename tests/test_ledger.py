@@ -11,7 +11,7 @@ import pytest
 from pointsman import CatalogError, Outcome, Router
 from pointsman.config import load_config
 from pointsman.errors import UnknownVersionError
-from pointsman.ledger import ATTEMPTS, DECISIONS, FEEDBACK, Ledger, LedgerSettings
+from pointsman.learning.ledger import ATTEMPTS, DECISIONS, FEEDBACK, Ledger, LedgerSettings
 from pointsman.policies.names import make_policy
 from pointsman.replay import learnt_at, teach
 from pointsman.stores import Write, open_store
@@ -113,8 +113,8 @@ def test_a_decision_names_a_version_of_what_its_policy_had_learnt(make_router: M
 
 
 def test_the_newest_fifty_versions_are_kept(tmp_path: Path) -> None:
+    from pointsman.learning.versions import VERSIONS, PolicyVersions
     from pointsman.policies.base import Lesson
-    from pointsman.versions import VERSIONS, PolicyVersions
 
     store = open_store("memory://")
     policy: Any = make_policy("ucb")

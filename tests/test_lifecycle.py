@@ -9,7 +9,7 @@ import pytest
 from samples import make_spec
 
 from pointsman import InvalidModelError, ModelRegistry, ModelSpec, NoEligibleModelsError, Request, Router
-from pointsman.question import Rules
+from pointsman.eligibility.question import Rules
 from pointsman.testing import FakeClock
 
 

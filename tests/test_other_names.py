@@ -11,7 +11,7 @@ from samples import make_spec
 
 import pointsman
 from pointsman import ModelNotFoundError, ModelRegistry, ModelSpec, Router
-from pointsman.health import HealthReport
+from pointsman.health.states import HealthReport
 from pointsman.other_names import RegistryNames, RouterNames
 from pointsman.policies.names import policy_names
 from pointsman.reference.names import NAMES

@@ -21,11 +21,11 @@ from pointsman import (
     Request,
     Router,
 )
-from pointsman.eligibility import eligible, needs_of
-from pointsman.ledger import DECISIONS
-from pointsman.question import Question, Rules
-from pointsman.relaxation import relax, rungs
-from pointsman.tokens import PromptSize
+from pointsman.eligibility.masks import eligible, needs_of
+from pointsman.eligibility.question import Question, Rules
+from pointsman.eligibility.relaxation import relax, rungs
+from pointsman.eligibility.tokens import PromptSize
+from pointsman.learning.ledger import DECISIONS
 from pointsman.wishes import SOFT
 
 Make = Callable[..., Router]

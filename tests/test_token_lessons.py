@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from samples import StatusError, make_spec
 
 from pointsman import ModelRegistry, Outcome, Request, Router
-from pointsman.calibration import HIGHEST, LOWEST, Calibration, factor_for
+from pointsman.eligibility.calibration import HIGHEST, LOWEST, Calibration, factor_for
+from pointsman.eligibility.tokens import FOREIGN_FACTOR, PromptSize
+from pointsman.eligibility.windows import claimed_window
 from pointsman.testing import FakeClock
-from pointsman.tokens import FOREIGN_FACTOR, PromptSize
-from pointsman.windows import claimed_window
 
 Make = Callable[..., Router]
 TEXT = "hello " * 7_000  # about 7,000 tokens, 42,000 bytes

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from samples import make_spec
 
 from pointsman import ModelRegistry, Request, Router
-from pointsman.tokens import PromptSize
+from pointsman.eligibility.tokens import PromptSize
 
 
 @given(st.text(max_size=400))

@@ -17,7 +17,7 @@ from langchain_core.runnables import Runnable
 from langchain_openai import ChatOpenAI
 
 from pointsman import ModelRegistry, ModelSpec, Router, caller
-from pointsman.calls import CallSettings
+from pointsman.failover.calls import CallSettings
 from pointsman.langchain import ChatPointsman
 from pointsman.litellm import install
 from pointsman.testing import ModelFleet

@@ -35,11 +35,11 @@ if TYPE_CHECKING:
         StreamInterruptedError,
         UnknownDecisionError,
     )
-    from pointsman.health import HealthReport, HealthSettings
+    from pointsman.failover.steps import Attempt
+    from pointsman.health.states import HealthReport, HealthSettings
     from pointsman.policies.base import Context, LearningPolicy, Lesson, Policy
-    from pointsman.registry import ModelRegistry
+    from pointsman.registry.models import ModelRegistry
     from pointsman.router import Router
-    from pointsman.steps import Attempt
     from pointsman.types import Outcome, Request
 
 _HOMES = {
@@ -66,10 +66,10 @@ _HOMES = {
         "StreamInterruptedError",
         "UnknownDecisionError",
     ),
-    "pointsman.steps": ("Attempt",),
-    "pointsman.health": ("HealthReport", "HealthSettings"),
+    "pointsman.failover.steps": ("Attempt",),
+    "pointsman.health.states": ("HealthReport", "HealthSettings"),
     "pointsman.policies.base": ("Context", "LearningPolicy", "Lesson", "Policy"),
-    "pointsman.registry": ("ModelRegistry",),
+    "pointsman.registry.models": ("ModelRegistry",),
     "pointsman.router": ("Router",),
     "pointsman.types": ("Outcome", "Request"),
 }

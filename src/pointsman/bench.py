@@ -15,7 +15,7 @@ from pointsman.catalog.bounds import short
 from pointsman.catalog.spec import ModelSpec
 from pointsman.errors import CatalogError, ConfigError
 from pointsman.faults import classify
-from pointsman.rewards import cost_of
+from pointsman.learning.rewards import cost_of
 from pointsman.router import Router
 from pointsman.types import Messages, Request
 

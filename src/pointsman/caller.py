@@ -9,7 +9,7 @@ from typing import Any
 from pointsman import custom_calls
 from pointsman.catalog.spec import ModelSpec
 from pointsman.errors import MissingDependencyError
-from pointsman.steps import Attempt
+from pointsman.failover.steps import Attempt
 
 # LiteLLM's names of providers, where they differ from ours.
 _PREFIXES = {

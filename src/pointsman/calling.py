@@ -7,17 +7,18 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any, TypedDict, Unpack
 
-from pointsman import caller, drivers
-from pointsman.blame import Blame
-from pointsman.calls import CallLedger, CallSettings, RetryScope
+from pointsman import caller
 from pointsman.catalog.parameters import Dialect
 from pointsman.catalog.spec import ModelSpec
 from pointsman.decision import RoutingDecision
-from pointsman.failover import Failover
-from pointsman.readings import Reader, read
+from pointsman.failover import drivers
+from pointsman.failover.blame import Blame
+from pointsman.failover.calls import CallLedger, CallSettings, RetryScope
+from pointsman.failover.plan import Failover
+from pointsman.failover.readings import Reader, read
+from pointsman.failover.steps import CallRecord
+from pointsman.failover.streams import AsyncRoutedStream, RoutedStream
 from pointsman.recall import Place, Recall, Reply, named
-from pointsman.steps import CallRecord
-from pointsman.streams import AsyncRoutedStream, RoutedStream
 from pointsman.types import Clock, Messages, Request
 
 
@@ -245,7 +246,7 @@ class Calling(ABC):
     def steps(
         self, decision: RoutingDecision, *, dialect: Dialect = "openai", **limits: Unpack[CallLimits]
     ) -> drivers.Steps:
-        """A decision as the steps of failover, for hosts that make the calls themselves; see `pointsman.steps`."""
+        """A decision as the steps of failover, for hosts that make the calls themselves; see `pointsman.failover.steps`."""
         return self._steps(decision, dialect, limits)
 
     def blame(self) -> Blame:

@@ -11,25 +11,25 @@ from collections.abc import Sequence
 from itertools import accumulate, count
 from random import Random
 
-from pointsman.calibration import Calibration
 from pointsman.catalog.spec import ModelSpec
 from pointsman.decision import RoutingDecision
-from pointsman.eligibility import by_check, eligible, excluded, needs_of
+from pointsman.eligibility.calibration import Calibration
+from pointsman.eligibility.masks import by_check, eligible, excluded, needs_of
+from pointsman.eligibility.question import AUTO, Question, Rules
+from pointsman.eligibility.relaxation import Relaxed, relax, rungs
+from pointsman.eligibility.requirements import model_mask
+from pointsman.eligibility.tokens import DEFAULT_RESERVE, PromptSize
+from pointsman.eligibility.windows import LearntWindows
 from pointsman.errors import ModelNotFoundError, NoEligibleModelsError, PromptTooLongError
-from pointsman.health import Health
-from pointsman.lifecycle import day_of, deprecation_note, fading, last_replacement
+from pointsman.health.states import Health
 from pointsman.limits.limiter import Limits
 from pointsman.policies.base import Context, Lesson, Policy
 from pointsman.policies.names import make_policy
 from pointsman.pulls import Pulls
-from pointsman.question import AUTO, Question, Rules
-from pointsman.registry import ModelRegistry
-from pointsman.relaxation import Relaxed, relax, rungs
-from pointsman.requirements import model_mask
-from pointsman.snapshot import Arms, Snapshot
-from pointsman.tokens import DEFAULT_RESERVE, PromptSize
+from pointsman.registry.lifecycle import day_of, deprecation_note, fading, last_replacement
+from pointsman.registry.models import ModelRegistry
+from pointsman.registry.snapshot import Arms, Snapshot
 from pointsman.types import Clock, Request
-from pointsman.windows import LearntWindows
 
 _log = logging.getLogger("pointsman")
 

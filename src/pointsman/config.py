@@ -11,20 +11,20 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from pointsman.cache.settings import CacheSettings
 from pointsman.cache.urls import check_levels
-from pointsman.calls import CallSettings
 from pointsman.catalog.discovery_settings import DiscoverySettings
 from pointsman.catalog.files import gathered, read_catalogue, validated
 from pointsman.catalog.loader import locate
 from pointsman.catalog.parameters import OnUnsupported
-from pointsman.checks import CheckSettings
+from pointsman.eligibility.question import OnDeprecated, OnUnknown, Rules
 from pointsman.errors import CatalogError, ConfigError, InvalidRequestError
-from pointsman.health import HealthSettings
-from pointsman.ledger import LedgerSettings
+from pointsman.failover.calls import CallSettings
+from pointsman.health.states import HealthSettings
+from pointsman.learning.checks import CheckSettings
+from pointsman.learning.ledger import LedgerSettings
 from pointsman.limits.settings import BudgetSettings, LimitSettings
 from pointsman.loading import LoadingSettings
 from pointsman.policies.names import make_policy
-from pointsman.question import OnDeprecated, OnUnknown, Rules
-from pointsman.registry import ModelRegistry
+from pointsman.registry.models import ModelRegistry
 from pointsman.stores.urls import open_store
 from pointsman.telemetry.settings import TelemetrySettings
 from pointsman.wishes import read_soft

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 from pointsman.catalog.spec import ModelSpec
 from pointsman.errors import InvalidModelError
+from pointsman.failover.readings import field
 from pointsman.loading import LoadedModels
-from pointsman.readings import field
 from pointsman.types import Messages
 
 _GENERATE = ("generate", "generate_response")

@@ -17,9 +17,9 @@ from typing import Any, TypeVar
 
 from pointsman.catalog.spec import ModelSpec
 from pointsman.custom import CustomCall, Implementation, Method, as_chunk, as_response, chunks_of, last_chunk
-from pointsman.snapshot import Snapshot
-from pointsman.steps import Attempt
-from pointsman.threads import pumped, watched
+from pointsman.failover.steps import Attempt
+from pointsman.failover.threads import pumped, watched
+from pointsman.registry.snapshot import Snapshot
 
 T = TypeVar("T")
 _END: Any = object()

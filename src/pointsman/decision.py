@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from pointsman.catalog.parameters import Dialect, OnUnsupported, is_supported, translate
 from pointsman.catalog.spec import ModelSpec
-from pointsman.eligibility import excluded
+from pointsman.eligibility.masks import excluded
+from pointsman.eligibility.question import Exclusion, Question
 from pointsman.html import table
-from pointsman.question import Exclusion, Question
 
 if TYPE_CHECKING:
-    from pointsman.relaxation import Relaxed
-    from pointsman.snapshot import Arms
+    from pointsman.eligibility.relaxation import Relaxed
+    from pointsman.registry.snapshot import Arms
     from pointsman.types import Request
 
 _SHOWN = 12

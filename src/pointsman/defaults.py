@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from pointsman.registry import ModelRegistry
+from pointsman.registry.models import ModelRegistry
 
 _lock = threading.Lock()
 _registries: list[ModelRegistry] = []

@@ -9,8 +9,8 @@ from pointsman import caller, custom_calls
 from pointsman.catalog.capabilities import answers_text
 from pointsman.catalog.spec import ModelSpec
 from pointsman.errors import MissingCredentialError
-from pointsman.readings import read, reported
-from pointsman.registry import ModelRegistry
+from pointsman.failover.readings import read, reported
+from pointsman.registry.models import ModelRegistry
 
 Probe = Callable[[ModelSpec, float], Awaitable[None]]
 ProbeKind = Literal["models", "completion"]

@@ -10,8 +10,8 @@ from typing import Any
 from pointsman.decision import RoutingDecision
 from pointsman.errors import PointsmanError
 from pointsman.events import RegistryEvent
-from pointsman.health import HealthState
-from pointsman.steps import Attempt, AttemptRecord, CallRecord
+from pointsman.failover.steps import Attempt, AttemptRecord, CallRecord
+from pointsman.health.states import HealthState
 from pointsman.types import Request
 
 _log = logging.getLogger("pointsman")

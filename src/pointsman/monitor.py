@@ -11,9 +11,9 @@ from typing import TypedDict
 
 from pointsman.background import Background
 from pointsman.catalog.spec import ModelSpec
-from pointsman.health import Health, HealthReport
+from pointsman.health.states import Health, HealthReport
 from pointsman.health_probes import NothingToAskError, Probe, probe_models_endpoint, probe_of
-from pointsman.registry import ModelRegistry
+from pointsman.registry.models import ModelRegistry
 from pointsman.types import Clock
 
 _log = logging.getLogger("pointsman")

@@ -14,7 +14,7 @@ from pointsman.catalog.parameters import ParameterIssue, name_for
 from pointsman.catalog.prices import Cost
 from pointsman.catalog.spec import ModelSpec
 from pointsman.errors import ModelNotFoundError, NoEligibleModelsError
-from pointsman.health import HealthReport
+from pointsman.health.states import HealthReport
 from pointsman.types import Messages, Request
 
 

@@ -13,8 +13,8 @@ from pointsman.cache.codec import can_decode, decode, encode
 from pointsman.cache.flights import Landed
 from pointsman.cache.keys import content_of, is_kept, version_of
 from pointsman.cache.model_cache import ModelCache
-from pointsman.registry import ModelRegistry
-from pointsman.steps import CallRecord
+from pointsman.failover.steps import CallRecord
+from pointsman.registry.models import ModelRegistry
 from pointsman.types import Clock, Request
 
 

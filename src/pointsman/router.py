@@ -8,40 +8,40 @@ from random import Random
 from typing import Any, Unpack
 
 from pointsman import monitor
-from pointsman.blame import Blame, Failure
 from pointsman.cache import CacheSettings, ModelCache
 from pointsman.calling import Calling
-from pointsman.calls import CallSettings
 from pointsman.catalog.discovery_settings import DiscoverySettings
 from pointsman.catalog.spec import ModelSpec
-from pointsman.checks import CheckSettings
 from pointsman.chooser import Chooser
 from pointsman.config import DEFAULT_POLICY, DEFAULT_STORE, Settings, load_config
 from pointsman.decision import RoutingDecision
 from pointsman.discovery import Discovery, DiscoverySchedule
+from pointsman.eligibility.question import Rules
 from pointsman.errors import PointsmanError
-from pointsman.failover import Failover
+from pointsman.failover.blame import Blame, Failure
+from pointsman.failover.calls import CallSettings
+from pointsman.failover.plan import Failover
+from pointsman.failover.readings import Reading
+from pointsman.failover.steps import Attempt, AttemptRecord
 from pointsman.faults import classify
-from pointsman.health import Health, HealthReport, HealthSettings
+from pointsman.health.states import Health, HealthReport, HealthSettings
 from pointsman.health_probes import probe_of
-from pointsman.judges import Judge, JudgeCall, Judging
-from pointsman.learning import Learning
-from pointsman.ledger import Ledger, LedgerSettings
+from pointsman.learning.checks import CheckSettings
+from pointsman.learning.judges import Judge, JudgeCall, Judging
+from pointsman.learning.ledger import Ledger, LedgerSettings
+from pointsman.learning.lessons import Learning
 from pointsman.limits.buckets import Buckets
 from pointsman.limits.limiter import Limits
 from pointsman.limits.settings import BudgetSettings, LimitSettings
 from pointsman.listeners import Audience
 from pointsman.loading import LoadingSettings
 from pointsman.other_names import RouterNames
-from pointsman.overview import Statistics
 from pointsman.policies.base import Policy
 from pointsman.policies.names import make_policy
-from pointsman.question import Rules
-from pointsman.readings import Reading
 from pointsman.recall import Recall
-from pointsman.registry import ModelRegistry
+from pointsman.registry.models import ModelRegistry
+from pointsman.registry.overview import Statistics
 from pointsman.shared.state import SharedState, kept_off_calls, shared_buckets
-from pointsman.steps import Attempt, AttemptRecord
 from pointsman.stores.base import Store
 from pointsman.stores.urls import open_store
 from pointsman.types import Clock, Outcome, Request, SystemClock
@@ -270,13 +270,7 @@ class Router(Calling, RouterNames):
         if spec is None:
             return
         fault = None if outcome.error is None else classify(outcome.error, now=self.clock.time())
-        if fault is not None and blame is not None:
-            blame.take(Failure(spec, fault, outcome.error))
-        elif fault is not None:
-            self._health.failed(spec, fault)
-        elif not outcome.cached:
-            self._health.succeeded(spec, outcome.seconds)
-            self._failover.pardons.served(spec.key)
+        (blame or self.blame()).hear(spec, outcome, fault, waits=blame is not None)
         self._limits.observed(spec, decision.request.tenant, outcome, None if fault is None else fault.kind)
         plan = (decision.model,) if spec.key == decision.model else decision.plan  # ranking all of them costs
         number = plan.index(spec.key) + 1 if spec.key in plan else 0
@@ -316,7 +310,7 @@ class Router(Calling, RouterNames):
 
         It runs beside the calls, and what it says is learnt like feedback with the source `judge`, unless somebody
         has scored the answer by then. A judge that fails is counted in `statistics` and fails no call. The keywords
-        are those of `pointsman.judges.Judge`; the callable is returned, so that this can decorate it.
+        are those of `pointsman.learning.judges.Judge`; the callable is returned, so that this can decorate it.
         """
         self._judging.add(Judge(call, share, weight, inline, timeout))
         return call

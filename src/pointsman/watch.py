@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from pointsman.errors import CatalogError
-from pointsman.registry import ModelRegistry
+from pointsman.registry.models import ModelRegistry
 
 _log = logging.getLogger("pointsman")
 

@@ -19,7 +19,7 @@ from pointsman.cache import CacheSettings, ModelCache
 from pointsman.cache.flights import Flights
 from pointsman.cache.statistics import Tally
 from pointsman.errors import CatalogError, DeadlineExceededError
-from pointsman.steps import Attempt
+from pointsman.failover.steps import Attempt
 
 
 class Gate:

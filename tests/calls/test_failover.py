@@ -487,7 +487,7 @@ def test_an_error_event_is_a_failure_and_never_content(
 
 
 def test_what_a_provider_reports_is_not_repeated_in_words() -> None:
-    from pointsman.readings import reported
+    from pointsman.failover.readings import reported
 
     error = reported({"code": "server_error", "message": "failed on: my secret prompt"}, "openai:m")
     assert str(error) == "openai:m said success and then reported an error (server_error)"

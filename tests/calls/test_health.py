@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from samples import StatusError, make_spec
 
 from pointsman import HealthSettings, ModelRegistry
-from pointsman.breaker import TRANSITIONS, Breaker, BreakerLimits
 from pointsman.faults import Fault, FaultKind, classify
-from pointsman.health import Health
+from pointsman.health.breaker import TRANSITIONS, Breaker, BreakerLimits
+from pointsman.health.states import Health
 from pointsman.testing import FakeClock
 
 ERROR = Fault(FaultKind.SERVER_ERROR)

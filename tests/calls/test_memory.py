@@ -13,7 +13,7 @@ import pytest
 from samples import LONG, StatusError, make_spec
 
 from pointsman import AllModelsFailedError, ModelRegistry, Request, Router
-from pointsman.ledger import LedgerSettings
+from pointsman.learning.ledger import LedgerSettings
 from pointsman.testing import FakeClock
 
 ANSWER = {"choices": [{"message": {"content": "yes"}, "finish_reason": "stop"}], "usage": {"prompt_tokens": 5}}

@@ -11,7 +11,7 @@ import pytest
 from samples import make_spec
 
 from pointsman import HealthSettings, ModelRegistry, ModelSpec, Router
-from pointsman.health import Health
+from pointsman.health.states import Health
 from pointsman.monitor import HealthMonitor, check
 from pointsman.testing import FakeClock, Fault, ServedModel, serve
 

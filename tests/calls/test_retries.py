@@ -12,9 +12,9 @@ import tenacity
 from samples import StatusError, make_spec
 
 from pointsman import AllModelsFailedError, Attempt, ModelRegistry, Request, Router
-from pointsman.calls import CallSettings, RetryBudget
 from pointsman.config import read_settings
 from pointsman.errors import CatalogError
+from pointsman.failover.calls import CallSettings, RetryBudget
 from pointsman.testing import FakeClock
 
 Make = Callable[..., Router]

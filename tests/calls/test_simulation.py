@@ -10,8 +10,8 @@ import pytest
 from samples import LONG
 
 from pointsman import ModelRegistry, ModelSpec, Router, StreamInterruptedError
-from pointsman.calls import CallSettings
-from pointsman.steps import Attempt
+from pointsman.failover.calls import CallSettings
+from pointsman.failover.steps import Attempt
 from pointsman.testing import SimulatedModel, VirtualClock, VirtualLoop, run_virtually
 from pointsman.testing.simulated import Behaviour
 

@@ -13,10 +13,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from samples import LONG, StatusError
 
 from pointsman import AllModelsFailedError, ModelRegistry, ModelSpec, Outcome, Router
-from pointsman.calls import CallSettings
 from pointsman.errors import LimitReachedError
-from pointsman.health import HealthState
-from pointsman.steps import Attempt
+from pointsman.failover.calls import CallSettings
+from pointsman.failover.steps import Attempt
+from pointsman.health.states import HealthState
 from pointsman.testing import FakeClock, SimulatedModel
 from pointsman.testing.simulated import Behaviour
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pointsman.threads import pumped, watched
+from pointsman.failover.threads import pumped, watched
 
 
 @dataclass

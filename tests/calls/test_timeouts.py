@@ -10,8 +10,8 @@ import pytest
 from samples import make_spec
 
 from pointsman import AllModelsFailedError, Attempt, ModelRegistry, Request, Router, StreamInterruptedError
-from pointsman.calls import CallLedger, CallSettings
-from pointsman.pace import Pace
+from pointsman.failover.calls import CallLedger, CallSettings
+from pointsman.failover.pace import Pace
 from pointsman.testing import FakeClock
 
 Make = Callable[..., Router]

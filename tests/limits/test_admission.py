@@ -11,8 +11,8 @@ import pytest
 from samples import StatusError, make_spec
 
 from pointsman import AllModelsFailedError, Attempt, ModelRegistry, Outcome, Request, Router
-from pointsman.calls import CallSettings
 from pointsman.errors import BudgetExceededError, LimitReachedError
+from pointsman.failover.calls import CallSettings
 from pointsman.limits.settings import BudgetSettings, LimitSettings
 from pointsman.testing import FakeClock
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from pointsman import AllModelsFailedError, ModelRegistry, ModelSpec, Outcome, Request, Router
+from pointsman.failover.steps import Attempt
 from pointsman.litellm.hosted import HostedCall, HostedCalls
 from pointsman.litellm.outcomes import Attempts, OpenCall
-from pointsman.steps import Attempt
 from pointsman.testing import FakeClock
 
 KEYS = ("openai:a", "openai:b", "openai:c")

@@ -15,7 +15,7 @@ import pytest
 from litellm_door.conftest import proxy_models
 from litellm_door.proxies import Proxy
 
-from pointsman.ledger import ATTEMPTS, HEALTH
+from pointsman.learning.ledger import ATTEMPTS, HEALTH
 from pointsman.stores.redis_link import RedisLink
 from pointsman.stores.urls import open_store
 from pointsman.testing import ModelFleet

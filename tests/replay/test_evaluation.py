@@ -12,7 +12,7 @@ from samples import make_spec
 
 from pointsman import ConfigError, Lesson, ModelRegistry, Outcome, Request, Router
 from pointsman.errors import NoSupportError, StoreError
-from pointsman.ledger import DECISIONS
+from pointsman.learning.ledger import DECISIONS
 from pointsman.replay import compare, evaluate, read_log
 from pointsman.replay.targets import shares_over
 from pointsman.testing import FakeClock

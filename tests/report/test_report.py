@@ -15,7 +15,7 @@ from report.ledgers import PROMPT, play
 
 from pointsman import Router
 from pointsman.cli import main
-from pointsman.ledger import ATTEMPTS, DECISIONS, FEEDBACK, HEALTH
+from pointsman.learning.ledger import ATTEMPTS, DECISIONS, FEEDBACK, HEALTH
 from pointsman.report import gather, page_of
 from pointsman.report.sums import Curve, Sketch, Timeline
 from pointsman.stores.base import Write

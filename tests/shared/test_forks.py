@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pointsman import ModelRegistry, Router
-from pointsman.ledger import ATTEMPTS, DECISIONS
+from pointsman.learning.ledger import ATTEMPTS, DECISIONS
 
 SCRIPT = """
 import os, sys

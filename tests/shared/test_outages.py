@@ -14,7 +14,7 @@ from samples import LONG, StatusError, make_spec
 
 from pointsman import ModelRegistry, Outcome, Request, Router, StoreError
 from pointsman.faults import Fault, FaultKind
-from pointsman.ledger import ATTEMPTS, DECISIONS
+from pointsman.learning.ledger import ATTEMPTS, DECISIONS
 from pointsman.limits.settings import LimitSettings, Rate
 from pointsman.stores.redis import RedisStore
 from pointsman.stores.redis_link import RedisLink

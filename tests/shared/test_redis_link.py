@@ -13,7 +13,7 @@ from samples import StatusError, make_spec
 from pointsman import ConfigError, ModelRegistry, Router
 from pointsman.config import Settings
 from pointsman.faults import Fault, FaultKind, classify
-from pointsman.health import Health
+from pointsman.health.states import Health
 from pointsman.shared.redis_replicas import RedisReplicas
 from pointsman.stores import open_store
 from pointsman.stores.redis import RedisStore

@@ -11,11 +11,11 @@ import pytest
 from samples import StatusError, make_spec
 
 from pointsman import ModelRegistry, Request, Router
-from pointsman.calls import CallLedger, CallSettings
+from pointsman.failover.calls import CallLedger, CallSettings
+from pointsman.failover.patience import until_probed
+from pointsman.failover.steps import Wait
 from pointsman.faults import Fault, FaultKind, classify
-from pointsman.health import Health
-from pointsman.patience import until_probed
-from pointsman.steps import Wait
+from pointsman.health.states import Health
 from pointsman.testing import FakeClock
 
 LIMITED, SPARE = make_spec("limited", priority=1), make_spec("spare", priority=2)

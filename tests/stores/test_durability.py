@@ -16,7 +16,7 @@ import pytest
 from samples import LONG, make_spec
 
 from pointsman import ModelRegistry, Router, StoreError
-from pointsman.ledger import ATTEMPTS, DECISIONS
+from pointsman.learning.ledger import ATTEMPTS, DECISIONS
 from pointsman.stores import open_store
 from pointsman.testing import FakeClock
 

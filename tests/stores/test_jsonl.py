@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pointsman import Router, StoreError
-from pointsman.registry import ModelRegistry
+from pointsman.registry.models import ModelRegistry
 from pointsman.stores import Write, open_store
 from pointsman.stores.jsonl import JSONLStore
 

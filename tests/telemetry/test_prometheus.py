@@ -13,8 +13,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from samples import StatusError, make_spec
 
 from pointsman import CatalogError, ModelRegistry, NoEligibleModelsError, Outcome, Request, Router
+from pointsman.failover.steps import Attempt, AttemptRecord
 from pointsman.limits.settings import BudgetSettings
-from pointsman.steps import Attempt, AttemptRecord
 from pointsman.telemetry.labels import Names, fitting, hashed
 from pointsman.telemetry.prometheus import PrometheusListener
 from pointsman.testing import FakeClock
@@ -248,3 +248,33 @@ def test_a_wrong_telemetry_section_is_located(tmp_path: Path) -> None:
     path.write_text("models: []\ntelemetry: {port: 99999999}\n")
     with pytest.raises(CatalogError, match=r"pointsman.yaml:2:\d+"):
         Router.from_config(path)
+
+
+def test_workers_that_share_files_count_together(tmp_path: Path) -> None:
+    import os
+    import subprocess
+    import sys
+
+    code = """
+from prometheus_client import CollectorRegistry, generate_latest, multiprocess
+from pointsman import ModelRegistry, ModelSpec, Outcome, Router
+from pointsman.telemetry.prometheus import PrometheusListener
+from pointsman.testing import FakeClock
+
+clock = FakeClock(10.0)
+router = Router(ModelRegistry([ModelSpec(name="a", provider="openai")]), "cheapest", clock=clock)
+PrometheusListener(router)
+for _ in range(3):
+    clock.advance(10.0)
+    router.observe(router.decide("hi"), Outcome(seconds=1.0))
+registry = CollectorRegistry()
+multiprocess.MultiProcessCollector(registry)
+print(generate_latest(registry).decode())
+"""
+    environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+    for workers in (1, 2):
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60)
+        assert f'pointsman_requests_total{{policy="cheapest"}} {3 * workers}.0' in done.stdout
+        assert f'pointsman_attempts_total{{model="openai:a",outcome="answered"}} {3 * workers}.0' in done.stdout
+        assert 'pointsman_models{provider="openai",status="active"} 1.0' in done.stdout

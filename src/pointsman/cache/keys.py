@@ -7,8 +7,8 @@ from hashlib import sha256
 from typing import Any
 
 from pointsman.cache.settings import When
-from pointsman.requirements import model_mask
-from pointsman.snapshot import Snapshot, fingerprint, remember
+from pointsman.eligibility.requirements import model_mask
+from pointsman.registry.snapshot import Snapshot, fingerprint, remember
 from pointsman.types import Request
 
 # What an answer does not depend on, and the tenant, which is a part of the key of its own.

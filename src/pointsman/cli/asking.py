@@ -25,13 +25,13 @@ from pointsman.cli.writing import print_json
 from pointsman.config import Settings, load_config
 from pointsman.errors import NoEligibleModelsError, PointsmanError
 from pointsman.faults import FaultKind, classify
-from pointsman.registry import ModelRegistry
+from pointsman.registry.models import ModelRegistry
 from pointsman.router import Router
 from pointsman.telemetry.settings import TelemetrySettings
 
 if TYPE_CHECKING:
     from pointsman.decision import RoutingDecision
-    from pointsman.steps import CallRecord
+    from pointsman.failover.steps import CallRecord
     from pointsman.types import Request
 
 _REFUSED = frozenset({FaultKind.BAD_REQUEST, FaultKind.CONTENT_POLICY})

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from pointsman.bench import Measurement, Task
     from pointsman.catalog.spec import ModelSpec
-    from pointsman.registry import ModelRegistry
+    from pointsman.registry.models import ModelRegistry
 
 _PROMPT = "Explain in about a hundred words why the sky is blue."
 _COLUMNS = ("model", "answers", "failed", "p50", "p99", "first token", "tokens/s", "quality", "cost")

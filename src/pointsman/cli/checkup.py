@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from pointsman.catalog.spec import ModelSpec
-    from pointsman.health import HealthReport
+    from pointsman.health.states import HealthReport
     from pointsman.router import Router
 
 _COLOURS = {"healthy": "green", "unhealthy": "red", "degraded": "yellow", "recovering": "yellow"}

@@ -11,7 +11,7 @@ from pointsman.catalog.difference import CatalogDiff, compare
 from pointsman.cli.errors import show
 from pointsman.cli.tables import console, table
 from pointsman.errors import PointsmanError
-from pointsman.registry import ModelRegistry
+from pointsman.registry.models import ModelRegistry
 
 _BUILTIN = "builtin:"
 _COLOURS = {"added": "green", "removed": "red"}

@@ -18,7 +18,7 @@ from pointsman.stores.urls import open_store
 
 if TYPE_CHECKING:
     from pointsman.discovery import Discovery
-    from pointsman.registry import ModelRegistry
+    from pointsman.registry.models import ModelRegistry
 
 _COLOURS = {
     "new": "green",

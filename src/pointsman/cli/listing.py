@@ -13,7 +13,7 @@ from pointsman.catalog.files import builtin_names
 from pointsman.cli.options import config_option, find_config
 from pointsman.cli.tables import console, table
 from pointsman.errors import InvalidRequestError
-from pointsman.registry import ModelRegistry
+from pointsman.registry.models import ModelRegistry
 
 if TYPE_CHECKING:
     from pointsman.catalog.spec import ModelSpec

@@ -12,7 +12,7 @@ from pointsman.cli.errors import show
 from pointsman.cli.options import config_option, json_option
 from pointsman.cli.writing import print_json, write_text
 from pointsman.policies.names import policy_names
-from pointsman.registry import ModelRegistry
+from pointsman.registry.models import ModelRegistry
 
 if TYPE_CHECKING:
     from pointsman.replay import Comparison, Runs

@@ -12,7 +12,7 @@ from pointsman.cli.options import config_option, find_config, json_option
 from pointsman.cli.writing import print_json, write_text
 from pointsman.config import load_config
 from pointsman.errors import ConfigError
-from pointsman.registry import ModelRegistry
+from pointsman.registry.models import ModelRegistry
 from pointsman.stores.urls import open_store
 
 if TYPE_CHECKING:

@@ -12,16 +12,16 @@ import click
 from pydantic import BaseModel
 
 from pointsman.cache.settings import CacheSettings
-from pointsman.calls import CallSettings
 from pointsman.catalog.discovery_settings import DiscoverySettings
 from pointsman.catalog.files import SECTIONS, builtin_names
 from pointsman.catalog.pools import Pool
 from pointsman.catalog.spec import ModelSpec
 from pointsman.catalog.spellings import CONVERTED, RENAMED
-from pointsman.checks import CheckSettings
 from pointsman.config import LifecycleSettings, ParameterSettings
-from pointsman.health import HealthSettings
-from pointsman.ledger import LedgerSettings
+from pointsman.failover.calls import CallSettings
+from pointsman.health.states import HealthSettings
+from pointsman.learning.checks import CheckSettings
+from pointsman.learning.ledger import LedgerSettings
 from pointsman.limits.settings import BudgetSettings, LimitSettings
 from pointsman.loading import LoadingSettings
 from pointsman.policies.names import make_policy, policy_names

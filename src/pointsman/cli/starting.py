@@ -14,7 +14,7 @@ from pointsman.catalog.spec import ModelSpec
 from pointsman.cli.options import DEFAULT_CONFIG, json_option
 from pointsman.cli.writing import print_json, write_text
 from pointsman.errors import ConfigError
-from pointsman.registry import ModelRegistry
+from pointsman.registry.models import ModelRegistry
 
 # The variable that holds a provider's key, and the provider's built-in catalogue.
 _PROVIDERS: Mapping[str, str] = {

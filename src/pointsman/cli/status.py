@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TextIO
 
+from pointsman.failover.steps import Attempt, AttemptRecord
 from pointsman.listeners import Listener
-from pointsman.steps import Attempt, AttemptRecord
 from pointsman.types import Clock
 
 _ERASE = "\r\x1b[2K"

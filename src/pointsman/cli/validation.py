@@ -15,8 +15,8 @@ from pointsman.cli.schema import SECTIONS_WITHOUT_EFFECT
 from pointsman.cli.writing import print_json
 from pointsman.config import LifecycleSettings, Settings, read_settings
 from pointsman.errors import CatalogError
-from pointsman.lifecycle import deprecation_note, is_due
-from pointsman.registry import ModelRegistry
+from pointsman.registry.lifecycle import deprecation_note, is_due
+from pointsman.registry.models import ModelRegistry
 
 # Of an imported catalogue hundreds may fade at once.
 _SHOWN = 10

@@ -22,7 +22,7 @@ from pointsman.errors import MissingDependencyError, PointsmanError, UnknownDeci
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from pointsman.registry import ModelRegistry
+    from pointsman.registry.models import ModelRegistry
     from pointsman.testing import ModelFleet
 
 _START_SECONDS = 90.0

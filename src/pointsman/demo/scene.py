@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pointsman.demo.tally import Tally
-    from pointsman.health import HealthReport
+    from pointsman.health.states import HealthReport
     from pointsman.router import Router
     from pointsman.testing import ModelFleet
 

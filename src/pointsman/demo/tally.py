@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pointsman.demo.door import Answer
-    from pointsman.registry import ModelRegistry
+    from pointsman.registry.models import ModelRegistry
 
 
 @dataclass(slots=True)

@@ -11,7 +11,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from pointsman.calls import CallSettings
 from pointsman.catalog.spec import ModelSpec
 from pointsman.demo.cast import FAST, stage
 from pointsman.demo.doors import LangChainDoor, LiteLLMDoor
@@ -24,7 +23,8 @@ from pointsman.demo.tally import Tally
 from pointsman.demo.traffic import Traffic
 from pointsman.demo.trouble import Trouble
 from pointsman.errors import MissingDependencyError
-from pointsman.registry import ModelRegistry
+from pointsman.failover.calls import CallSettings
+from pointsman.registry.models import ModelRegistry
 from pointsman.router import Router
 from pointsman.testing import gradable_prompts
 

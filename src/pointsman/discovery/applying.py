@@ -8,7 +8,7 @@ from typing import Literal
 from pointsman.catalog.spec import ModelSpec
 from pointsman.discovery.findings import Discovery, ModelChange
 from pointsman.errors import InvalidRequestError
-from pointsman.registry import ModelRegistry
+from pointsman.registry.models import ModelRegistry
 
 
 def apply(

@@ -15,7 +15,7 @@ from pointsman.discovery.fetching import fetch_json
 from pointsman.discovery.findings import Discovery, ModelChange
 from pointsman.discovery.listings import Listed, Listing, read_ollama, read_openai
 from pointsman.errors import InvalidModelError, MissingCredentialError
-from pointsman.registry import ModelRegistry
+from pointsman.registry.models import ModelRegistry
 
 _T = TypeVar("_T")
 

@@ -10,7 +10,7 @@ from pointsman.catalog.discovery_settings import DiscoverySettings
 from pointsman.discovery.applying import apply
 from pointsman.discovery.asking import adiscover
 from pointsman.discovery.findings import Discovery
-from pointsman.registry import ModelRegistry
+from pointsman.registry.models import ModelRegistry
 from pointsman.types import Clock
 
 _log = logging.getLogger("pointsman")

@@ -14,6 +14,7 @@ from langchain_core.tools import BaseTool
 from pydantic import ConfigDict, Field, SkipValidation, model_validator
 
 from pointsman.calling import CallLimits
+from pointsman.eligibility.tokens import PromptSize
 from pointsman.errors import ConfigError
 from pointsman.langchain.children import Children, specs_of
 from pointsman.langchain.dispatch import Dispatch
@@ -24,9 +25,8 @@ from pointsman.langchain.replay import BoundTools, StructuredOutput
 from pointsman.langchain.requirements import merged, read_requirements
 from pointsman.langchain.routed import STRUCTURED, TRACED, Options, PinnedModel, RoutedCall
 from pointsman.langchain.runnable import RunnableRouter
-from pointsman.registry import ModelRegistry
+from pointsman.registry.models import ModelRegistry
 from pointsman.router import Router
-from pointsman.tokens import PromptSize
 from pointsman.types import Request
 
 

@@ -15,8 +15,8 @@ from pointsman.custom_calls import of_spec
 from pointsman.errors import PointsmanError
 from pointsman.langchain.builders import build_chat_model, speaks_openai, takes_timeout
 from pointsman.langchain.custom import CustomChatModel
-from pointsman.registry import ModelRegistry
-from pointsman.snapshot import Snapshot
+from pointsman.registry.models import ModelRegistry
+from pointsman.registry.snapshot import Snapshot
 
 _NOT_IN_A_PROVIDER = re.compile(r"[^A-Za-z0-9_.-]+")
 # What LangChain's profiles call a capability, and what we do.

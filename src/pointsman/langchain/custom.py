@@ -25,7 +25,7 @@ from pointsman import custom_calls
 from pointsman.catalog.spec import ModelSpec
 from pointsman.custom import CustomCall, Implementation
 from pointsman.custom_calls import Asked
-from pointsman.readings import field
+from pointsman.failover.readings import field
 
 
 class CustomChatModel(BaseChatModel):

@@ -13,11 +13,11 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
 from pointsman.calling import CallLimits
 from pointsman.errors import MissingCredentialError, MissingDependencyError, ModelLoadError, NoEligibleModelsError
+from pointsman.failover.steps import Attempt, CallRecord
 from pointsman.langchain.children import Children
 from pointsman.langchain.messages import RecordWriter, as_chunk, read_chunk, read_result, with_record
 from pointsman.langchain.routed import Options, RoutedCall
 from pointsman.router import Router
-from pointsman.steps import Attempt, CallRecord
 from pointsman.types import Outcome, Request
 
 

@@ -15,10 +15,10 @@ from pointsman.calling import CallLimits
 from pointsman.catalog.spec import ModelSpec
 from pointsman.decision import RoutingDecision
 from pointsman.errors import ConfigError, MissingCredentialError, MissingDependencyError
+from pointsman.failover.readings import Reading
+from pointsman.failover.steps import Attempt
 from pointsman.langchain.builders import speaks_openai
-from pointsman.readings import Reading
 from pointsman.router import Router
-from pointsman.steps import Attempt
 from pointsman.types import Request
 
 CAPABILITY = "embedding.text"

@@ -12,9 +12,9 @@ from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.prompt_values import PromptValue
 
-from pointsman.readings import Reading, read
-from pointsman.rewards import cost_of
-from pointsman.steps import CallRecord
+from pointsman.failover.readings import Reading, read
+from pointsman.failover.steps import CallRecord
+from pointsman.learning.rewards import cost_of
 
 RECORD = "pointsman"
 

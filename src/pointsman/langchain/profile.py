@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from langchain_core.language_models.model_profile import ModelProfile
 
 from pointsman.catalog import capabilities as tree
-from pointsman.registry import ModelRegistry
+from pointsman.registry.models import ModelRegistry
 
 
 def profile_of(registry: ModelRegistry, absent: frozenset[str]) -> ModelProfile | None:

@@ -10,10 +10,10 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 
 from pointsman.decision import RoutingDecision
+from pointsman.failover.steps import Attempt
 from pointsman.langchain.builders import takes_timeout
 from pointsman.langchain.crossing import crossed_messages, crossed_settings, crossed_tools, home_of
 from pointsman.langchain.replay import BoundTools, StructuredOutput, without_replayed
-from pointsman.steps import Attempt
 
 STRUCTURED = "structured_output"
 # What is checked, clamped or dropped per model before it is sent; everything else is the child's own business.

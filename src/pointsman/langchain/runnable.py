@@ -16,11 +16,11 @@ from pydantic import ConfigDict, Field, SkipValidation
 from pointsman.calling import CallLimits
 from pointsman.decision import RoutingDecision
 from pointsman.errors import ConfigError
+from pointsman.failover.steps import Attempt, CallRecord
 from pointsman.langchain.children import Children
 from pointsman.langchain.messages import RECORD, RecordWriter, facts_of, messages_of, read_output
 from pointsman.langchain.requirements import merged, read_requirements
 from pointsman.router import Router
-from pointsman.steps import Attempt, CallRecord
 from pointsman.types import Request
 
 

@@ -17,7 +17,7 @@ from pointsman.limits.headers import DAY, MINUTE, Told, headers_of, parse_header
 from pointsman.limits.memory import MemoryBuckets
 from pointsman.limits.reservation import Reservation, unit_of
 from pointsman.limits.settings import BudgetSettings, LimitSettings, Quota, Rate
-from pointsman.snapshot import Snapshot
+from pointsman.registry.snapshot import Snapshot
 from pointsman.types import Clock, Outcome
 
 _EVERY_TENANT = "*"

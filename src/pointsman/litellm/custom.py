@@ -12,8 +12,8 @@ from litellm.types.utils import GenericStreamingChunk, ModelResponse
 from pointsman import custom_calls
 from pointsman.custom import CustomCall, Implementation
 from pointsman.custom_calls import Asked
-from pointsman.readings import field
-from pointsman.registry import ModelRegistry
+from pointsman.failover.readings import field
+from pointsman.registry.models import ModelRegistry
 
 PROVIDER = "pointsman"
 

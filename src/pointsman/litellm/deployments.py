@@ -13,7 +13,7 @@ from pointsman.catalog.spec import ModelSpec
 from pointsman.errors import CatalogError
 from pointsman.events import RegistryEvent
 from pointsman.litellm.models import group_alias, model_id, specs_for
-from pointsman.registry import ModelRegistry
+from pointsman.registry.models import ModelRegistry
 
 _log = logging.getLogger("pointsman")
 

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from litellm.router_utils import cooldown_handlers
 
-from pointsman.calls import CallSettings
+from pointsman.failover.calls import CallSettings
 
 # LiteLLM works through fallbacks by recursion, a handful of frames each.
 _MOST_ATTEMPTS = 32

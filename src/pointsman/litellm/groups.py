@@ -12,7 +12,7 @@ from pointsman.catalog.pools import Pool
 from pointsman.catalog.spec import ModelSpec
 from pointsman.errors import ConfigError
 from pointsman.litellm.models import Deployment, changed, match, model_id, spec_of, with_facts
-from pointsman.registry import ModelRegistry
+from pointsman.registry.models import ModelRegistry
 
 # Of a name with several deployments any one may answer, so what is promised is what all of them can do.
 _SMALLEST = ("context_window", "max_input_tokens", "max_output_tokens")

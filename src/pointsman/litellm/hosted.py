@@ -7,10 +7,10 @@ from collections import OrderedDict
 from typing import Any
 
 from pointsman.decision import RoutingDecision
-from pointsman.drivers import Steps
+from pointsman.failover.drivers import Steps
+from pointsman.failover.readings import Reading
+from pointsman.failover.steps import Attempt, Call, Raised, Reserve, Result, Returned, Step, Wait
 from pointsman.litellm.outcomes import unwrapped
-from pointsman.readings import Reading
-from pointsman.steps import Attempt, Call, Raised, Reserve, Result, Returned, Step, Wait
 from pointsman.types import Clock, Outcome
 
 _OPEN_CALLS = 10_000

@@ -12,10 +12,10 @@ from typing import Any
 
 from litellm.integrations.custom_logger import CustomLogger
 
-from pointsman.calls import CallSettings
 from pointsman.catalog.files import Catalogue, read_catalogue
 from pointsman.config import Settings, read_settings
 from pointsman.errors import CatalogError, PointsmanError
+from pointsman.failover.calls import CallSettings
 from pointsman.litellm.feedback import add_route
 from pointsman.litellm.headers import response_headers
 from pointsman.litellm.outcomes import CALL_KEY, metadata_of, outcome_of

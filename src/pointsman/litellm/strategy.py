@@ -8,19 +8,19 @@ from typing import Any
 
 from litellm.types.router import CustomRoutingStrategyBase
 
-from pointsman.calls import CallSettings
 from pointsman.config import Settings, load_config
 from pointsman.decision import RoutingDecision
 from pointsman.errors import ModelNotFoundError, NoEligibleModelsError
+from pointsman.failover.calls import CallSettings
+from pointsman.failover.steps import Attempt, Reserve
 from pointsman.litellm.deployments import Deployments
 from pointsman.litellm.failover import SameGroupFailover
 from pointsman.litellm.hosted import HostedCall, HostedCalls
 from pointsman.litellm.listener import OutcomeListener
 from pointsman.litellm.outcomes import CALL_KEY
 from pointsman.litellm.requests import EMBEDDING, request_for
-from pointsman.registry import ModelRegistry
+from pointsman.registry.models import ModelRegistry
 from pointsman.router import Router
-from pointsman.steps import Attempt, Reserve
 from pointsman.types import Request
 
 _METADATA = ("litellm_metadata", "metadata")

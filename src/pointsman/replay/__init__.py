@@ -6,6 +6,7 @@ log cannot say. `run` lets policies choose on a trace and compares them with the
 
 from __future__ import annotations
 
+from pointsman.learning.versions import learnt_at, teach
 from pointsman.replay.estimators import Estimate
 from pointsman.replay.evaluation import compare, evaluate
 from pointsman.replay.fronts import aiq, front
@@ -13,7 +14,6 @@ from pointsman.replay.logs import read_log
 from pointsman.replay.results import Comparison, Evaluation
 from pointsman.replay.running import Run, Runs, run
 from pointsman.replay.traces import Trace, read_trace
-from pointsman.versions import learnt_at, teach
 
 __all__ = [
     "Comparison",

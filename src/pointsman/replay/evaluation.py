@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pointsman.errors import NoSupportError
 from pointsman.policies.base import BasePolicy, Policy
 from pointsman.policies.names import make_policy
-from pointsman.registry import ModelRegistry
+from pointsman.registry.models import ModelRegistry
 from pointsman.replay.estimators import (
     Estimate,
     Sample,

@@ -11,10 +11,10 @@ from pointsman.catalog.spec import ModelSpec
 from pointsman.errors import StoreError
 from pointsman.faults import TABLE, FaultKind
 from pointsman.features import KeptFeatures
-from pointsman.history import models_at
-from pointsman.ledger import ATTEMPTS, DECISIONS, FEEDBACK
-from pointsman.registry import ModelRegistry
-from pointsman.rewards import scalar_reward
+from pointsman.learning.ledger import ATTEMPTS, DECISIONS, FEEDBACK
+from pointsman.learning.rewards import scalar_reward
+from pointsman.registry.history import models_at
+from pointsman.registry.models import ModelRegistry
 from pointsman.stores.base import Store
 from pointsman.stores.urls import open_store
 from pointsman.types import Request

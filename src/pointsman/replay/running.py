@@ -13,16 +13,16 @@ import numpy as np
 from pointsman.catalog.spec import ModelSpec
 from pointsman.errors import ConfigError
 from pointsman.html import table
+from pointsman.learning.rewards import scalar_reward
 from pointsman.policies.base import Context, Lesson, Policy
 from pointsman.policies.names import make_policy
-from pointsman.registry import ModelRegistry
+from pointsman.registry.models import ModelRegistry
 from pointsman.replay.estimators import Vector
 from pointsman.replay.evaluation import Given, name_of
 from pointsman.replay.fronts import Point, aiq
 from pointsman.replay.results import text_table
 from pointsman.replay.targets import learns
 from pointsman.replay.traces import Trace
-from pointsman.rewards import scalar_reward
 from pointsman.types import Request
 
 COST_WEIGHTS = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)

@@ -18,8 +18,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pointsman.policies.base import BasePolicy, Context, Lesson, Policy
+from pointsman.registry.snapshot import Arms
 from pointsman.replay.logs import Log, Row, reward_of
-from pointsman.snapshot import Arms
 
 _DECIDED, _ATTEMPTED, _SCORED = range(3)
 

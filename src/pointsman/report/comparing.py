@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pointsman.errors import PointsmanError
-from pointsman.registry import ModelRegistry
+from pointsman.registry.models import ModelRegistry
 from pointsman.report.markup import paragraph, table
 from pointsman.stores.base import Store
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from pointsman.ledger import ATTEMPTS, DECISIONS, FEEDBACK, HEALTH
+from pointsman.learning.ledger import ATTEMPTS, DECISIONS, FEEDBACK, HEALTH
 from pointsman.report.sums import Curve, Sketch, Timeline
 from pointsman.stores.base import Store
 

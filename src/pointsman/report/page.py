@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from pointsman.registry import ModelRegistry
+from pointsman.registry.models import ModelRegistry
 from pointsman.report.charts import bars, legend, lines, share_bar
 from pointsman.report.comparing import comparison
 from pointsman.report.findings import Findings, gather, number

@@ -13,10 +13,10 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from pointsman.breaker import Window
 from pointsman.errors import StoreError
 from pointsman.forks import renew_after_fork
-from pointsman.health import Health
+from pointsman.health.breaker import Window
+from pointsman.health.states import Health
 from pointsman.shared.scripts import EXCHANGE, TAKE_PROBE
 from pointsman.stores.redis_link import RedisLink
 from pointsman.types import Clock

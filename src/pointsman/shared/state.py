@@ -9,12 +9,12 @@ import weakref
 from collections.abc import Callable
 
 from pointsman.errors import StoreError
-from pointsman.health import Health
-from pointsman.learning import Learning
-from pointsman.ledger import Ledger
+from pointsman.health.states import Health
+from pointsman.learning.ledger import Ledger
+from pointsman.learning.lessons import Learning
 from pointsman.limits.buckets import Buckets
 from pointsman.limits.redis_buckets import RedisBuckets
-from pointsman.registry import ModelRegistry
+from pointsman.registry.models import ModelRegistry
 from pointsman.shared.redis_replicas import RedisReplicas
 from pointsman.shared.worker import Worker
 from pointsman.stores.base import Store

@@ -41,13 +41,11 @@ class Gauges:
         self._next = 0.0
         self.outdated = True
 
-    def refresh_sometimes(self) -> None:
+    def refresh_sometimes(self, now: float) -> None:
         """Set them if something has changed and it was not done just now."""
-        if self.outdated:
-            now = self._router.clock.monotonic()
-            if now >= self._next:
-                self._next = now + _REFRESH_EVERY
-                self.refresh()
+        if self.outdated and now >= self._next:
+            self._next = now + _REFRESH_EVERY
+            self.refresh()
 
     def refresh(self) -> None:
         """Set them all."""
@@ -109,6 +107,8 @@ class Gauges:
     def _show(self, gauge: Any, values: Values) -> None:
         """Set these, and take back what this router has shown before and is no more."""
         for labels in self._shown.get(id(gauge), set()) - values.keys():
+            if gauge in (self._metrics.models, self._metrics.registry_version):
+                gauge.labels(*labels).set(0.0)  # what is removed stays in the files that processes share
             gauge.remove(*labels)
         for labels, value in values.items():
             gauge.labels(*labels).set(value)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from pointsman.health import HealthReport
-from pointsman.registry import ModelRegistry
+from pointsman.health.states import HealthReport
+from pointsman.registry.models import ModelRegistry
 from pointsman.types import Clock
 
 

@@ -19,10 +19,10 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
 from pointsman._version import __version__
 from pointsman.catalog.spec import ModelSpec
 from pointsman.decision import RoutingDecision
+from pointsman.eligibility.question import AUTO
+from pointsman.failover.steps import Attempt, AttemptRecord, CallRecord
 from pointsman.faults import classify
 from pointsman.listeners import Listener
-from pointsman.question import AUTO
-from pointsman.steps import Attempt, AttemptRecord, CallRecord
 
 # The conventions' names of providers, where they differ from ours.
 _PROVIDERS = {

@@ -13,8 +13,8 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from pointsman.decision import RoutingDecision
 from pointsman.errors import AllModelsFailedError, NoEligibleModelsError, PointsmanError, StreamInterruptedError
 from pointsman.events import RegistryEvent
+from pointsman.failover.steps import AttemptRecord, CallRecord
 from pointsman.listeners import Listener
-from pointsman.steps import AttemptRecord, CallRecord
 from pointsman.telemetry.gauges import Gauges
 from pointsman.telemetry.labels import Names, hashed
 from pointsman.telemetry.metrics import metrics_of
@@ -25,6 +25,8 @@ from pointsman.types import Request
 _BATCH = 128
 _TIMED = 8
 _POLICY = itemgetter(0)
+# Seconds after which what waits is counted with the next attempt, whether somebody scrapes this process or not.
+_COUNT_EVERY = 1.0
 _FEW = 50
 
 
@@ -51,6 +53,8 @@ class PrometheusListener(Listener):
         self._policies = Names(_FEW)
         self._tenants = Names(most_tenants) if most_tenants else None
         self._decisions: deque[tuple[str, float, float, Sequence[float], str | None]] = deque()
+        self._clock = router.clock
+        self._next_count = 0.0
         self._lock = threading.Lock()
         self._known_highest: tuple[Sequence[float], float] = ((), 0.0)
         self._gauges = Gauges(router, self._metrics, self._models, self._tenants)
@@ -109,7 +113,11 @@ class PrometheusListener(Listener):
             tenant = attempt.request.tenant
             if self._tenants is not None and tenant is not None:
                 metrics.tenant_cost.labels(self._tenants.label(hashed(tenant))).inc(cost)
-        self._gauges.refresh_sometimes()
+        now = self._clock.monotonic()
+        if now >= self._next_count:
+            self._next_count = now + _COUNT_EVERY
+            self._count_decisions()
+        self._gauges.refresh_sometimes(now)
 
     def attempt_abandoned(self, attempt: Any) -> None:
         """Count it."""

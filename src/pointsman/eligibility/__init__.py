@@ -1,0 +1,1 @@
+"""Eligibility: who can serve a request, and why the others cannot."""

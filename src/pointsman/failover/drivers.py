@@ -1,0 +1,205 @@
+"""The thin drivers of failover: sync, async, and both as streams. They do what the steps say, and measure it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Generator, Iterator
+from typing import Any
+
+from pointsman.errors import EmptyAnswerError
+from pointsman.failover.gate import Gate
+from pointsman.failover.readings import Reader, reported
+from pointsman.failover.steps import Attempt, CallRecord, Raised, Reserve, Result, Returned, Step, Wait
+from pointsman.failover.threads import close, pumped, watched
+from pointsman.types import Clock
+
+Steps = Generator[Step, Result, CallRecord]
+SyncCall = Callable[[Attempt], Any]
+AsyncCall = Callable[[Attempt], Awaitable[Any]]
+AsyncStreamCall = Callable[[Attempt], Awaitable[AsyncIterable[Any]] | AsyncIterable[Any]]
+
+
+def run(steps: Steps, call: SyncCall, clock: Clock, read: Reader, *, guarded: bool) -> CallRecord:
+    """Drive to an answer in this thread; `guarded` calls run in one of their own, which a hang cannot hold up."""
+    perform = watched if guarded else _plain
+    result: Result = None
+    with contextlib.closing(steps):
+        while True:
+            try:
+                step = steps.send(result)
+            except StopIteration as stop:
+                return _record(stop)
+            if isinstance(step, Wait):
+                clock.sleep(step.seconds)
+                result = None
+                continue
+            if isinstance(step, Reserve):
+                result = step.buckets.take(step.takes)
+                continue
+            started = clock.monotonic()
+            try:
+                value = perform(call, step.attempt)
+                result = _judged(value, read, clock.monotonic() - started, step.attempt)
+            except Exception as error:  # noqa: BLE001  every failure is the classifier's to name
+                result = Raised(error, clock.monotonic() - started)
+
+
+async def arun(steps: Steps, call: AsyncCall, clock: Clock, read: Reader) -> CallRecord:
+    """Drive to an answer in this task."""
+    result: Result = None
+    with contextlib.closing(steps):
+        while True:
+            try:
+                step = steps.send(result)
+            except StopIteration as stop:
+                return _record(stop)
+            if isinstance(step, Wait):
+                await clock.asleep(step.seconds)
+                result = None
+                continue
+            if isinstance(step, Reserve):
+                result = await step.buckets.atake(step.takes)
+                continue
+            started = clock.monotonic()
+            try:
+                async with asyncio.timeout(step.attempt.timeout):
+                    value = await call(step.attempt)
+                result = _judged(value, read, clock.monotonic() - started, step.attempt)
+            except Exception as error:  # noqa: BLE001  every failure is the classifier's to name
+                result = Raised(error, clock.monotonic() - started)
+
+
+def stream(
+    steps: Steps, call: SyncCall, clock: Clock, read: Reader, *, guarded: bool, on_done: Callable[[CallRecord], None]
+) -> Iterator[Any]:
+    """Drive to a stream: nothing is passed on before the first meaningful chunk, nothing is ever repeated."""
+    result: Result = None
+    with contextlib.closing(steps):
+        while True:
+            try:
+                step = steps.send(result)
+            except StopIteration as stop:
+                on_done(_record(stop))
+                return
+            if isinstance(step, Wait):
+                clock.sleep(step.seconds)
+                result = None
+                continue
+            if isinstance(step, Reserve):
+                result = step.buckets.take(step.takes)
+                continue
+            gate = Gate(read, clock)
+            source: Iterator[Any] | None = None
+            try:
+                try:
+                    source = _opened(call, step.attempt, gate, guarded=guarded)
+                except Exception as error:  # noqa: BLE001  see above
+                    result = gate.broke(error)
+                    continue
+                while True:
+                    try:
+                        if not guarded:  # nobody can interrupt a hang, but content may be waited for too long
+                            gate.patience(step.attempt)
+                        chunk = next(source, _END)
+                        ready = gate.finish() if chunk is _END else gate.feed(chunk)
+                    except Exception as error:  # noqa: BLE001  see above
+                        result = gate.broke(error)
+                        break
+                    yield from ready
+                    if chunk is _END:
+                        result = gate.done()
+                        break
+            finally:
+                close(source)
+
+
+async def astream(
+    steps: Steps, call: AsyncStreamCall, clock: Clock, read: Reader, *, on_done: Callable[[CallRecord], None]
+) -> AsyncIterator[Any]:
+    """Drive to an async stream; the same contract as `stream`."""
+    result: Result = None
+    with contextlib.closing(steps):
+        while True:
+            try:
+                step = steps.send(result)
+            except StopIteration as stop:
+                on_done(_record(stop))
+                return
+            if isinstance(step, Wait):
+                await clock.asleep(step.seconds)
+                result = None
+                continue
+            if isinstance(step, Reserve):
+                result = await step.buckets.atake(step.takes)
+                continue
+            gate = Gate(read, clock)
+            source: AsyncIterator[Any] | None = None
+            try:
+                try:
+                    async with asyncio.timeout(gate.patience(step.attempt)):
+                        source = await _aopened(call, step.attempt)
+                except Exception as error:  # noqa: BLE001  see above
+                    result = gate.broke(error)
+                    continue
+                while True:
+                    try:
+                        async with asyncio.timeout(gate.patience(step.attempt)):
+                            chunk = await anext(source, _END)
+                        ready = gate.finish() if chunk is _END else gate.feed(chunk)
+                    except Exception as error:  # noqa: BLE001  see above
+                        result = gate.broke(error)
+                        break
+                    for each in ready:
+                        yield each
+                    if chunk is _END:
+                        result = gate.done()
+                        break
+            finally:
+                await _aclose(source)
+
+
+_END: Any = object()
+
+
+def _record(stop: StopIteration) -> CallRecord:
+    record = stop.value
+    if not isinstance(record, CallRecord):
+        raise TypeError("failover ended without a record")
+    return record
+
+
+def _judged(value: Any, read: Reader, seconds: float, attempt: Attempt) -> Result:
+    reading = read(value)
+    if reading.error is not None:
+        return Raised(reported(reading.error, attempt.model), seconds)
+    if reading.empty:
+        return Raised(EmptyAnswerError(f"{attempt.model} answered with success and no content"), seconds)
+    return Returned(value, reading, seconds)
+
+
+def _plain(call: SyncCall, attempt: Attempt) -> Any:
+    return call(attempt)
+
+
+def _opened(call: SyncCall, attempt: Attempt, gate: Gate, *, guarded: bool) -> Iterator[Any]:
+    if guarded and attempt.timeout is not None:
+        return pumped(lambda: call(attempt), attempt, lambda: gate.patience(attempt))
+    return iter(call(attempt))
+
+
+async def _aopened(call: AsyncStreamCall, attempt: Attempt) -> AsyncIterator[Any]:
+    source: Any = call(attempt)
+    if inspect.isawaitable(source):
+        source = await source
+    return aiter(source)
+
+
+async def _aclose(source: Any) -> None:
+    close = getattr(source, "aclose", None) or getattr(source, "close", None)
+    if callable(close):
+        with contextlib.suppress(Exception):  # likewise
+            closing = close()
+            if inspect.isawaitable(closing):
+                await closing

@@ -1,0 +1,1 @@
+"""Health: breakers, throttles and credentials, and the states that people read."""

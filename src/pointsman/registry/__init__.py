@@ -1,0 +1,1 @@
+"""The registry: which models exist now, as an immutable indexed snapshot, with everything that was before."""
