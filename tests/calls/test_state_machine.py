@@ -101,7 +101,7 @@ class Calls(RuleBasedStateMachine):
         with pytest.raises((AllModelsFailedError, LimitReachedError)):
             self.router.run("poison", poisoned)
         if len(served) == len(before):
-            assert {name: self.out(name) > 0 for name in before} == {name: out > 0 for name, out in before.items()}
+            assert not [name for name, out in before.items() if out == 0 < self.out(name)], "a request ejects nobody"
 
     @rule(at=st.integers(1, 3))
     def leave(self, at: int) -> None:
