@@ -18,7 +18,7 @@ from pointsman.decision import RoutingDecision
 from pointsman.discovery import Discovery, DiscoverySchedule
 from pointsman.eligibility.question import Rules
 from pointsman.errors import PointsmanError
-from pointsman.failover.blame import Blame, Failure
+from pointsman.failover.blame import Blame
 from pointsman.failover.calls import CallSettings
 from pointsman.failover.plan import Failover
 from pointsman.failover.readings import Reading

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,12 @@ import pytest
 from pointsman import errors
 from pointsman.catalog.apis import NAMES as PARAMETER_NAMES
 from pointsman.catalog.spellings import CONVERTED, RENAMED
+from pointsman.cli.schema import configuration_schema
 from pointsman.reference.__main__ import PAGES
+from pointsman.reference.api import PACKAGES, public
 from pointsman.reference.error_codes import every_error
 from pointsman.reference.names import SYSTEMS
+from pointsman.reference.source import public_names
 
 ROOT = Path(__file__).parents[2]
 
@@ -51,6 +55,31 @@ def test_every_error_has_a_code_of_its_own_that_the_page_and_the_tree_list() -> 
         _, code, _, retryable, meaning = rows[each.__name__].strip("| ").split(" | ")
         assert (code, retryable) == (each.code, "yes" if each.retryable else "no")
         assert len(meaning) > 20
+
+
+def test_the_reference_has_every_public_name_and_every_section_with_words_of_its_own() -> None:
+    text = PAGES["reference.md"]()
+    for package in PACKAGES:
+        for name, _ in public(package):
+            entry = text.split(f"\n### `{name}`\n\n", 1)[1].split("\n### ")[0]
+            assert len(entry) > 20, name
+        listed = {name for name in public_names(package) if not name.startswith("__")}
+        assert listed - {name for name, _ in public(package)} <= {each.__name__ for each in every_error()}
+    for section in configuration_schema()["properties"]:
+        assert f"### `{section}`\n" in text or f"- `{section}`: " in text, section
+
+
+def test_every_entry_of_the_references_contents_leads_to_its_heading() -> None:
+    text = PAGES["reference.md"]()
+    taken: Counter[str] = Counter()
+    anchors = set()
+    for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE):
+        slug = re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+        anchors.add(f"{slug}-{taken[slug]}" if taken[slug] else slug)
+        taken[slug] += 1
+    links = re.findall(r"\]\(#([^)]+)\)", text)
+    assert len(links) > 100
+    assert set(links) <= anchors
 
 
 def test_errors_are_defined_in_one_place() -> None:

@@ -94,7 +94,7 @@ def test_an_id_of_any_kind_finds_only_what_is_ours(router: Router, ident: object
 
 
 def test_the_proxy_s_attempts_are_told_once_whichever_hook_knew_it(router: Router) -> None:
-    ledger, call = Attempts(router), OpenCall(router.decide("hi"))
+    ledger, call = Attempts(router), OpenCall(router.decide("hi"), router.blame())
     ledger.open(call)
     ledger.begin(call, KEYS[0])
     ledger.failed(call, KEYS[0], ServerError())
@@ -106,9 +106,53 @@ def test_the_proxy_s_attempts_are_told_once_whichever_hook_knew_it(router: Route
 
 
 def test_the_proxy_s_next_attempt_closes_the_one_before(router: Router) -> None:
-    ledger, call = Attempts(router), OpenCall(router.decide("hi"))
+    ledger, call = Attempts(router), OpenCall(router.decide("hi"), router.blame())
     ledger.begin(call, KEYS[0])
     ledger.settle(call)
     ledger.begin(call, KEYS[1])
     assert call.running == [KEYS[1]]
     assert attempts(router) == [(KEYS[0], "unreachable")]
+
+
+def fail_everywhere(ledger: Attempts, call: OpenCall) -> None:
+    for key in KEYS[:2]:
+        ledger.begin(call, key)
+        ledger.failed(call, key, ServerError())
+
+
+def test_a_request_that_fails_everywhere_charges_no_model_that_served_somebody_lately(router: Router) -> None:
+    ledger = Attempts(router)
+    for key in KEYS:
+        call = OpenCall(router.decide("hi"), router.blame())
+        ledger.begin(call, key)
+        ledger.succeeded(call, key, Outcome())
+    for _ in range(7):
+        call = OpenCall(router.decide("poison"), router.blame())
+        fail_everywhere(ledger, call)
+        ledger.close(call, answered=False)
+    assert [router.health(key).success_rate for key in KEYS] == [1.0, 1.0, 1.0]
+    assert router.decide("hi").model == KEYS[0]
+
+
+def test_who_failed_is_charged_once_another_has_answered(router: Router) -> None:
+    ledger, call = Attempts(router), OpenCall(router.decide("hi"), router.blame())
+    fail_everywhere(ledger, call)
+    assert router.health(KEYS[0]).success_rate is None, "nobody knows yet whose fault it is"
+    ledger.begin(call, KEYS[2])
+    ledger.succeeded(call, KEYS[2], Outcome())
+    assert [router.health(key).success_rate for key in KEYS] == [0.0, 0.0, 1.0]
+
+
+def test_one_call_finds_out_whether_an_outage_is_over_and_the_others_go_elsewhere(router: Router) -> None:
+    clock = router.clock
+    assert isinstance(clock, FakeClock)
+    ledger = Attempts(router)
+    for _ in range(5):
+        call = OpenCall(router.decide("hi"), router.blame())
+        ledger.begin(call, KEYS[0])
+        ledger.failed(call, KEYS[0], ConnectionError())
+        ledger.close(call, answered=False)
+    assert router.decide("hi").model == KEYS[1]
+    clock.advance(60)
+    plans = [[spec.key for spec in router.admitted(router.decide("hi").specs)] for _ in range(3)]
+    assert plans == [list(KEYS), [KEYS[1], KEYS[2], KEYS[0]], [KEYS[1], KEYS[2], KEYS[0]]]

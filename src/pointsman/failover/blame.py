@@ -10,6 +10,7 @@ from pointsman.decision import RoutingDecision
 from pointsman.errors import AllModelsFailedError, DeadlineExceededError, LimitReachedError, PointsmanError
 from pointsman.faults import Fault, FaultKind
 from pointsman.health.states import Health
+from pointsman.types import Outcome
 
 _MOST_PARDONS = 10
 
@@ -58,11 +59,25 @@ class Blame:
         self._pardons = pardons
         self.failures: list[Failure] = []
 
-    def take(self, failure: Failure) -> None:
-        """Take in a failure of a call whose end somebody else tells; what no request can cause is charged at once."""
-        self.failures.append(failure)
-        if failure.fault.rule.charges != "model" or failure.fault.kind is FaultKind.UNREACHABLE:
-            self.charge(failure)
+    def hear(self, spec: ModelSpec, outcome: Outcome, fault: Fault | None, *, waits: bool) -> None:
+        """Take in how an attempt went that somebody else made.
+
+        Args:
+            spec: the model.
+            outcome: how it went.
+            fault: what its error is.
+            waits: whether `settle` will be called: then nobody is charged before for what a request may have caused.
+        """
+        if fault is None:
+            if not outcome.cached:
+                self._health.succeeded(spec, outcome.seconds)
+                self._pardons.served(spec.key)
+            return
+        suspect = fault.rule.charges == "model" and fault.kind is not FaultKind.UNREACHABLE
+        if waits and suspect and isinstance(outcome.error, Exception):
+            self.failures.append(Failure(spec, fault, outcome.error))
+        else:
+            self._health.failed(spec, fault)
 
     def charge(self, failure: Failure) -> None:
         """Put a failure on its model's account, once."""

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pointsman.decision import RoutingDecision
+from pointsman.failover.blame import Blame
 from pointsman.faults import FaultKind, classify
 from pointsman.router import Router
 from pointsman.types import Outcome
@@ -27,11 +28,13 @@ class OpenCall:
 
     Attributes:
         decision: who was chosen.
+        blame: whose account its failures go on, when it has ended.
         started: when each attempt was opened, by key.
         ended: keys whose outcome is known.
     """
 
     decision: RoutingDecision
+    blame: Blame
     started: dict[str, float] = field(default_factory=dict)
     ended: set[str] = field(default_factory=set)
 
@@ -54,15 +57,17 @@ class Attempts:
         """Keep a call; the oldest is forgotten when there are too many."""
         with self._lock:
             self._calls[call.decision.id] = call
-            if len(self._calls) > _OPEN_CALLS:
-                self._calls.popitem(last=False)
+            oldest = self._calls.popitem(last=False)[1] if len(self._calls) > _OPEN_CALLS else None
+        if oldest is not None:
+            oldest.blame.settle(answered=True)
 
     def find(self, call_id: Any) -> OpenCall | None:
         """The call of this id, if it is one of ours; for a while after its end too, as headers are made then."""
         return (self._calls.get(call_id) or self._done.get(call_id)) if isinstance(call_id, str) else None
 
-    def close(self, call: OpenCall) -> None:
-        """A call is over: it is remembered for a moment, its prompt not for long."""
+    def close(self, call: OpenCall, *, answered: bool) -> None:
+        """A call is over: who failed is charged, and it is remembered for a moment, its prompt not for long."""
+        call.blame.settle(answered=answered)
         with self._lock:
             if self._calls.pop(call.decision.id, None) is not None:
                 self._done[call.decision.id] = call
@@ -85,8 +90,8 @@ class Attempts:
     def succeeded(self, call: OpenCall, key: str, outcome: Outcome) -> None:
         """An attempt delivered."""
         if self._end(call, key):
-            self._router.observe(call.decision, outcome, model=key)
-        self.close(call)
+            self._router.observe(call.decision, outcome, model=key, blame=call.blame)
+        self.close(call, answered=True)
 
     def failed(self, call: OpenCall, key: str, error: BaseException) -> None:
         """An attempt failed; what is nobody's fault (a cancelled call) teaches nothing."""
@@ -95,7 +100,7 @@ class Attempts:
             return
         started = call.started.get(key)
         seconds = None if started is None else max(self._router.clock.monotonic() - started, 0.0)
-        self._router.observe(call.decision, Outcome(seconds=seconds, error=cause), model=key)
+        self._router.observe(call.decision, Outcome(seconds=seconds, error=cause), model=key, blame=call.blame)
 
     def _end(self, call: OpenCall, key: str) -> bool:
         with self._lock:

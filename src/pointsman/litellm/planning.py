@@ -112,7 +112,7 @@ class Planner:
         if self.attempts is not None:
             for key in call.running:
                 self.attempts.failed(call, key, error)
-            self.attempts.close(call)
+            self.attempts.close(call, answered=False)
 
     async def plan(self, host: Any, key: Any, data: dict[str, Any], call_type: str) -> None:
         """Put a plan in the place of a virtual model; a name that is none is left alone.
@@ -129,13 +129,13 @@ class Planner:
             decision = self.router.decide(request)
         except (NoEligibleModelsError, InvalidRequestError, BudgetExceededError) as error:
             raise _refusal(error) from None
-        specs = _plan(decision, embeds=call_type in _EMBEDDINGS)
+        specs = self.router.admitted(_plan(decision, embeds=call_type in _EMBEDDINGS))
         names = [self.groups.name_of[spec.key] for spec in specs]
         for name in _OURS:
             data.pop(name, None)
         data["model"], data["fallbacks"], data["num_retries"] = names[0], names[1:], 0
         self._limit_time(data, len(names))
-        self.attempts.open(OpenCall(decision))
+        self.attempts.open(OpenCall(decision, self.router.blame()))
         metadata = data.setdefault("litellm_metadata" if "litellm_metadata" in data else "metadata", {})
         metadata[CALL_KEY] = decision.id
         noted = metadata.get("spend_logs_metadata")
