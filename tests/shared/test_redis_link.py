@@ -162,7 +162,10 @@ def test_the_thread_ends_with_its_router(request: pytest.FixtureRequest, tmp_pat
     closed.close()
     closed.close()
     del dropped
-    gc.collect()
     for thread in started:
-        thread.join(10)
+        for _ in range(100):  # what it has learnt is written first
+            gc.collect()
+            thread.join(0.1)
+            if not thread.is_alive():
+                break
         assert not thread.is_alive()

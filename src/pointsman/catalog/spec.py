@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from datetime import UTC, date, datetime
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
@@ -240,6 +240,11 @@ class ModelSpec(BaseModel):
 
     def __repr__(self) -> str:
         return f"ModelSpec({self.key!r})"
+
+    def __iter__(self) -> Generator[tuple[str, Any], None, None]:
+        """Fields and values, not what was worked out from them."""
+        for name in type(self).model_fields:
+            yield name, getattr(self, name)
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """A copy in which some fields are set, unchecked; what was worked out from the others is worked out anew."""

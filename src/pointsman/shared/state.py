@@ -25,6 +25,9 @@ from pointsman.types import Clock
 
 _log = logging.getLogger("pointsman")
 
+# Whoever has learnt something that is not written yet; a router that nobody holds any more waits here for its round.
+_unwritten: set[SharedState] = set()
+
 
 def kept_off_calls(store: Store) -> Store:
     """The store as calls should see it: what lies behind a network is written behind them."""
@@ -76,7 +79,7 @@ class SharedState:
             self._attach()
         except StoreError as error:
             _log.warning("%s: the registry is persisted as soon as the store is there: %s", error.code, error)
-        learning.ensure_exchange = self._worker.ensure
+        learning.ensure_exchange = self._exchange_soon
         atexit.register(_leave, weakref.ref(self))
 
     @property
@@ -95,6 +98,7 @@ class SharedState:
             self.replicas.exchange()
         if self._link is not None and not self._link.is_up:
             return
+        _unwritten.discard(self)  # before, so that what is learnt meanwhile counts as not written
         try:
             self._attach()
             self._learning.exchange()
@@ -103,6 +107,7 @@ class SharedState:
                 self._ledger.tidy()
                 self._journal.flush()
         except StoreError as error:
+            _unwritten.add(self)
             _log.warning("%s: what is shared waits for the next round: %s", error.code, error)
 
     def flush(self) -> None:
@@ -127,6 +132,7 @@ class SharedState:
         if self._closed:
             return
         self._closed = True
+        _unwritten.discard(self)
         self._worker.stop()
         try:
             self.flush()
@@ -134,6 +140,11 @@ class SharedState:
             if self.replicas is not None:
                 with contextlib.suppress(StoreError):
                     self.replicas.leave()
+
+    def _exchange_soon(self) -> None:
+        if not self._closed:
+            _unwritten.add(self)
+            self._worker.ensure()
 
     def _attach(self) -> None:
         """Persist the registry, whose changes are acknowledged only when they are written."""
