@@ -23,7 +23,7 @@ from pointsman.testing.simulated import Behaviour
 NAMES = ("first", "second", "third", "fourth")
 LIMITED, RPM = "second", 6
 DEADLINE = 30.0
-LONGEST_OUT = 900.0
+LONGEST_OUT = 900.001  # as floats add up
 STATES = get_args(HealthState)
 
 
