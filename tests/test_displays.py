@@ -19,7 +19,7 @@ ODD = "<b>&odd"
 @pytest.fixture(scope="module")
 def router() -> Router:
     registry = ModelRegistry([make_spec(ODD), make_spec("other")])
-    router, chance = Router(registry, {"name": "thompson", "floor": 0.4}, seed=1), Random(1)
+    router, chance = Router(registry, {"name": "thompson", "floor": 0.4}, seed=1), Random(2)
     for _ in range(300):
         decision = router.decide(Request(input_tokens=10))
         router.observe(decision, Outcome(seconds=0.1, input_tokens=10, output_tokens=5))

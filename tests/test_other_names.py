@@ -44,9 +44,10 @@ def test_what_the_table_points_at_exists(row: object) -> None:
 
             assert hasattr(UCBPolicy, name.removeprefix("policy."))
         else:
-            assert name in vars(kind)
+            # Also in what our class is built on, but not among the other registries' names.
+            assert any(name in vars(base) for base in kind.__mro__ if base is not CLASSES[head][1])
             if head == "registry":
-                assert callable(vars(kind)[name])
+                assert callable(getattr(kind, name))
     elif text.startswith("policy: "):
         assert text.removeprefix("policy: ").removeprefix("{name: ").partition(",")[0] in (*policy_names(), "best")
     elif head in ("ModelSpec", "default_registry()", "ModelRegistry"):

@@ -24,13 +24,13 @@ class Row(NamedTuple):
         title: what happens.
         goal: what is promised.
         run: plays it with a contender.
-        ours_only: whether the others have nothing that could be compared.
+        once: whether it is about what lies below the doors, and played once; the others have nothing like it.
     """
 
     title: str
     goal: str
     run: Callable[[Maker], Awaitable[Figure]]
-    ours_only: bool = False
+    once: bool = False
 
 
 class Answer(NamedTuple):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from pointsman import custom_calls
 from pointsman.catalog.spec import ModelSpec
-from pointsman.errors import MissingDependencyError
+from pointsman.errors import MissingDependencyError, TruncatedStreamError
 from pointsman.failover.steps import Attempt
 
 # LiteLLM's names of providers, where they differ from ours.
@@ -93,7 +94,7 @@ def complete_stream(attempt: Attempt) -> Any:
     own = custom_calls.implementation_of(attempt)
     if own is not None:
         return custom_calls.complete_stream(own, custom_calls.asked_of(attempt))
-    return litellm_module().completion(**litellm_arguments(attempt), **_STREAM)
+    return _Honest(litellm_module().completion(**litellm_arguments(attempt), **_STREAM))
 
 
 async def acomplete_stream(attempt: Attempt) -> Any:
@@ -101,10 +102,46 @@ async def acomplete_stream(attempt: Attempt) -> Any:
     own = custom_calls.implementation_of(attempt)
     if own is not None:
         return custom_calls.acomplete_stream(own, custom_calls.asked_of(attempt))
-    return await litellm_module().acompletion(**litellm_arguments(attempt), **_STREAM)
+    return _Honest(await litellm_module().acompletion(**litellm_arguments(attempt), **_STREAM))
 
 
 _STREAM: dict[str, Any] = {"stream": True, "stream_options": {"include_usage": True}}
+
+
+class _Honest:
+    """LiteLLM's stream, except that one which ended without a finish reason fails: LiteLLM makes one up."""
+
+    __slots__ = ("_source",)
+
+    def __init__(self, source: Any) -> None:
+        self._source = source
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        return self._checked(next(self._source))
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self
+
+    async def __anext__(self) -> Any:
+        return self._checked(await anext(self._source))
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        await self._source.aclose()
+
+    def _checked(self, chunk: Any) -> Any:
+        """The chunk, unless it ends the stream for a reason that no provider gave."""
+        if chunk.choices and chunk.choices[0].finish_reason is not None:
+            # Private to LiteLLM; where a version has other names, streams end as it says.
+            given = [
+                getattr(self._source, name, "") for name in ("received_finish_reason", "intermittent_finish_reason")
+            ]
+            if given == [None, None]:
+                raise TruncatedStreamError("the stream ended without a finish reason")
+        return chunk
 
 
 def text_of(response: Any) -> str:

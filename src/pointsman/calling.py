@@ -197,10 +197,12 @@ class Calling(ABC):
             StreamInterruptedError: E4203, if the stream breaks after that; it says what was delivered.
         """
         decision = request if isinstance(request, RoutingDecision) else self.decide(request)
-        steps = self._steps(decision, dialect, limits, streamed=True)
+        settings = self.calls.with_changes(**limits)
+        steps = self._steps(decision, dialect, settings, streamed=True)
+        guarded = not honours_timeout and settings.limits_time
         return RoutedStream(
             decision,
-            lambda done: drivers.stream(steps, call, self.clock, reader, guarded=not honours_timeout, on_done=done),
+            lambda done: drivers.stream(steps, call, self.clock, reader, guarded=guarded, on_done=done),
         )
 
     def astream(
@@ -214,7 +216,7 @@ class Calling(ABC):
     ) -> AsyncRoutedStream:
         """Like `stream`, for an async generator function, or a coroutine function that returns an async iterable."""
         decision = request if isinstance(request, RoutingDecision) else self.decide(request)
-        steps = self._steps(decision, dialect, limits, streamed=True)
+        steps = self._steps(decision, dialect, self.calls.with_changes(**limits), streamed=True)
         return AsyncRoutedStream(decision, lambda done: drivers.astream(steps, call, self.clock, reader, on_done=done))
 
     def execute(
@@ -228,8 +230,9 @@ class Calling(ABC):
         **limits: Unpack[CallLimits],
     ) -> CallRecord:
         """Carry out a decision that was made before; the record holds the answer and every attempt."""
-        steps = self._steps(decision, dialect, limits)
-        return drivers.run(steps, call, self.clock, reader, guarded=not honours_timeout)
+        settings = self.calls.with_changes(**limits)
+        steps = self._steps(decision, dialect, settings)
+        return drivers.run(steps, call, self.clock, reader, guarded=not honours_timeout and settings.limits_time)
 
     async def aexecute(
         self,
@@ -241,13 +244,14 @@ class Calling(ABC):
         **limits: Unpack[CallLimits],
     ) -> CallRecord:
         """Like `execute`, with a coroutine function."""
-        return await drivers.arun(self._steps(decision, dialect, limits), call, self.clock, reader)
+        steps = self._steps(decision, dialect, self.calls.with_changes(**limits))
+        return await drivers.arun(steps, call, self.clock, reader)
 
     def steps(
         self, decision: RoutingDecision, *, dialect: Dialect = "openai", **limits: Unpack[CallLimits]
     ) -> drivers.Steps:
         """A decision as the steps of failover, for hosts that make the calls themselves; see `pointsman.failover.steps`."""
-        return self._steps(decision, dialect, limits)
+        return self._steps(decision, dialect, self.calls.with_changes(**limits))
 
     def blame(self) -> Blame:
         """An account for the failures of one call that a host makes by itself; see `observe`."""
@@ -264,9 +268,9 @@ class Calling(ABC):
         return tuple(plan[held:]) + tuple(plan[:held])
 
     def _steps(
-        self, decision: RoutingDecision, dialect: Dialect, limits: CallLimits, *, streamed: bool = False
+        self, decision: RoutingDecision, dialect: Dialect, settings: CallSettings, *, streamed: bool = False
     ) -> drivers.Steps:
-        ledger = CallLedger(self.calls.with_changes(**limits), self.clock, streamed=streamed)
+        ledger = CallLedger(settings, self.clock, streamed=streamed)
         return self._failover.steps(decision, ledger, dialect)
 
     # -- the text alone

@@ -152,6 +152,9 @@ class RoutingDecision:
         callers that use standard names send those two themselves.
         """
         request = self.request
+        plain = dialect == "openai" and spec.converter is None and not spec.default_parameters
+        if plain and not request.parameters and request.max_output_tokens is None:
+            return {}  # most calls name none
         parameters = dict(request.parameters)
         if request.max_output_tokens is not None:
             for name in ("max_completion_tokens", "max_output_tokens"):

@@ -37,6 +37,7 @@ Exceptions of providers are re-raised as they came or sit inside `AllModelsFaile
 
 from __future__ import annotations
 
+import copyreg
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
@@ -51,6 +52,10 @@ class PointsmanError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Cross to another process whole: without `__init__`, whose arguments are not kept."""
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
 
     def __str__(self) -> str:
         return f"{self.message} ({self.hint})" if self.hint else self.message
@@ -72,9 +77,7 @@ class CatalogError(PointsmanError):
         problems: Sequence[CatalogError] = (),
     ) -> None:
         super().__init__(message, hint=hint)
-        self.path = path
-        self.line = line
-        self.column = column
+        self.path, self.line, self.column = path, line, column
         self.problems: tuple[CatalogError, ...] = tuple(problems) or (self,)
 
     @property
@@ -231,8 +234,7 @@ class AllModelsFailedError(PointsmanError, ExceptionGroup[Exception]):
         self.hint = None
         self.models = tuple(models)
         self.decision_id = decision_id
-        self.stopped_by = stopped_by
-        self.retry_after = retry_after
+        self.stopped_by, self.retry_after = stopped_by, retry_after
 
     def derive(self, excs: Sequence[Exception], /) -> AllModelsFailedError:  # type: ignore[override]
         """Make a group of some of the causes, as `split` and `except*` ask for."""
@@ -312,10 +314,8 @@ class StreamInterruptedError(PointsmanError):
 
     def __init__(self, message: str, *, partial: str, chunks: int, model: str, decision_id: str) -> None:
         super().__init__(message, hint="ask again from the start, or keep what has arrived")
-        self.partial = partial
-        self.chunks = chunks
-        self.model = model
-        self.decision_id = decision_id
+        self.partial, self.chunks = partial, chunks
+        self.model, self.decision_id = model, decision_id
 
     @property
     def safe_to_restart(self) -> bool:

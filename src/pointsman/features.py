@@ -131,12 +131,18 @@ def prompt_text(request: Request) -> str:
     fallback = ""
     for message in reversed(messages):
         is_mapping = isinstance(message, Mapping)
-        role = message.get("role") if is_mapping else getattr(message, "role", None) or getattr(message, "type", None)
+        role = message.get("role") if is_mapping else _role(message)
         text = _text(message.get("content") if is_mapping else getattr(message, "content", None))
         if text and role in ("user", "human"):
             return text
         fallback = fallback or text
     return fallback
+
+
+def _role(message: Any) -> Any:
+    """LangChain's messages say it as their type, and take long to say that they have no role."""
+    kind = getattr(message, "type", None)
+    return kind if kind == "human" else getattr(message, "role", None) or kind
 
 
 def embedded(values: Sequence[float]) -> list[float]:

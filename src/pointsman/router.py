@@ -17,7 +17,7 @@ from pointsman.config import DEFAULT_POLICY, DEFAULT_STORE, Settings, load_confi
 from pointsman.decision import RoutingDecision
 from pointsman.discovery import Discovery, DiscoverySchedule
 from pointsman.eligibility.question import Rules
-from pointsman.errors import PointsmanError
+from pointsman.errors import ConfigError, PointsmanError
 from pointsman.failover.blame import Blame
 from pointsman.failover.calls import CallSettings
 from pointsman.failover.plan import Failover
@@ -107,6 +107,8 @@ class Router(Calling, RouterNames):
         judges: Sequence[Judge | JudgeCall] = (),
         checks: CheckSettings | None = None,
     ) -> None:
+        if not isinstance(registry, ModelRegistry):
+            raise ConfigError(f"{type(registry).__name__} is no ModelRegistry", hint="files: Router.from_config(path)")
         self._discovery = discovery
         self.registry = registry
         self.policy = make_policy(policy)
@@ -229,7 +231,7 @@ class Router(Calling, RouterNames):
             NoEligibleModelsError: E4101 or E4102, with the reason for every model.
             ModelNotFoundError: E4001, if the request names a model that is not registered.
         """
-        asked = Request(messages=request) if isinstance(request, str) else request
+        asked = request if isinstance(request, Request) else Request(messages=request)
         audience = self._audience
         timed = bool(audience.decided)
         started = self.clock.monotonic() if timed else 0.0

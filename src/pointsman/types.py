@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Protocol
 
-from pointsman.errors import InvalidRequestError
+from pointsman.errors import InvalidFeedbackError, InvalidRequestError
 from pointsman.wishes import read_size, read_soft, read_weights
 
 Messages = Sequence[Mapping[str, Any]]
@@ -134,8 +134,8 @@ class Request:
         if type(self.expertise) is not tuple:
             expertise = (self.expertise,) if isinstance(self.expertise, str) else tuple(self.expertise)
             object.__setattr__(self, "expertise", expertise)
-        if isinstance(self.messages, str):
-            object.__setattr__(self, "messages", [{"role": "user", "content": self.messages}])
+        if type(self.messages) is not list:
+            self._read_messages(self.messages)
         if self.max_output_tokens is None and self.parameters:
             limits = (self.parameters.get(name) for name in _OUTPUT_LIMITS)
             object.__setattr__(self, "max_output_tokens", next((it for it in limits if isinstance(it, int)), None))
@@ -148,9 +148,19 @@ class Request:
             object.__setattr__(self, "weights", read_weights(self.weights))
         if self.cache is not None and type(self.cache) is not bool:
             raise InvalidRequestError(f"cache is {self.cache!r}; expected True, False or None", field="cache")
-        self._check_numbers()
+        self._check_values()
 
-    def _check_numbers(self) -> None:
+    def _read_messages(self, value: object) -> None:
+        if isinstance(value, str):
+            object.__setattr__(self, "messages", [{"role": "user", "content": value}])
+        elif value is not None and (isinstance(value, bytes | bytearray) or not isinstance(value, Sequence)):
+            wrong = f"messages is of type {type(value).__name__}"  # never what it holds: that may be a prompt
+            raise InvalidRequestError(f"{wrong}; expected text or a list of messages", field="messages")
+
+    def _check_values(self) -> None:
+        if self.model is not None and not isinstance(self.model, str):
+            found = type(self.model).__name__
+            raise InvalidRequestError(f"model is of type {found}; expected a model's or a pool's name", field="model")
         for name in _COUNTS:
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
@@ -193,6 +203,11 @@ def _names(name: str, value: Any) -> frozenset[str]:
     return names
 
 
+def is_score(value: object) -> bool:
+    """Whether this is a quality in 0 to 1."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0.0 <= value <= 1.0
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
     """How one attempt went. Unset means unknown, never zero.
@@ -217,6 +232,11 @@ class Outcome:
     score: float | None = None
     finish_reason: str | None = None
     cached: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what would teach nonsense; what providers count is taken as it comes."""
+        if self.score is not None and not is_score(self.score):
+            raise InvalidFeedbackError(f"the score is {self.score!r}; expected a number from 0 to 1")
 
     def __repr__(self) -> str:
         given = ((each.name, getattr(self, each.name)) for each in fields(self))

@@ -21,6 +21,7 @@ WORDS = ["All", " is", " well"]
 
 PLACES = {"before anything": 0, "after the role": 1, "after the first word": 2, "before the finish reason": 4}
 WAYS = ["reset", "inside an event", "connection closed", "chunked coding cut", "content length short", "clean end"]
+HOW = ["sync", "async", "LiteLLM sync", "LiteLLM async"]
 
 
 def event(**delta: Any) -> bytes:
@@ -136,13 +137,17 @@ async def collect(router: Router, how: str) -> str:
     if how == "sync":
         for chunk in router.stream(ASK, call, timeout=10):
             parts.extend(choice.delta.content or "" for choice in chunk.choices)
+    elif how == "LiteLLM sync":
+        parts.extend(router.ask_stream(ASK, timeout=10))
+    elif how == "LiteLLM async":
+        parts.extend([text async for text in router.aask_stream(ASK, timeout=10)])
     else:
         async for chunk in router.astream(ASK, acall, timeout=10):
             parts.extend(choice.delta.content or "" for choice in chunk.choices)
     return "".join(parts)
 
 
-@pytest.mark.parametrize("how", ["sync", "async"])
+@pytest.mark.parametrize("how", HOW)
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("way", WAYS)
 async def test_a_cut_stream_is_never_reported_as_success(
@@ -162,7 +167,7 @@ async def test_a_cut_stream_is_never_reported_as_success(
     assert caught.value.__cause__ is not None
 
 
-@pytest.mark.parametrize("how", ["sync", "async"])
+@pytest.mark.parametrize("how", HOW)
 @pytest.mark.parametrize("way", ["whole", "whole without done"])
 async def test_what_names_its_end_is_whole_also_without_a_done(
     cutting: CuttingServer, router: Router, way: str, how: str

@@ -85,6 +85,32 @@ def test_a_timeout_that_was_stingy_says_nothing_of_the_model(make_router: Make, 
     assert router.decide(ASK).model == "openai:cheap"
 
 
+def test_a_hanging_model_is_left_alone_soon_also_if_its_timeout_is_hardly_more_than_it_takes(
+    make_router: Make, clock: FakeClock
+) -> None:
+    router, upstream = make_router(), Upstream(clock, cheap=0.8)
+    for _ in range(20):
+        run(router, upstream, timeout=1)
+    upstream.seconds["cheap"] = 1e9
+    for _ in range(6):
+        run(router, upstream, timeout=1)
+    assert router.decide(ASK).model != "openai:cheap"
+    assert [name for name, _ in upstream.asked[20:]].count("cheap") == 5
+
+
+def test_a_stream_that_hangs_is_judged_by_its_first_content_not_by_how_long_streams_run(
+    make_router: Make, clock: FakeClock, collect: Callable[..., list[Any]]
+) -> None:
+    long: Script = [(0.5, chunk("a")), (30.0, chunk(finish="stop"))]
+    router, streams = make_router(), Streams(clock, cheap=long)
+    for _ in range(10):
+        collect(router, streams, ttft_timeout=3)
+    streams.scripts["cheap"] = [(1.0, chunk())] * 100
+    for _ in range(2):
+        collect(router, streams, ttft_timeout=3)
+    assert router.decide(ASK).model != "openai:cheap"
+
+
 def test_without_a_timeout_a_model_gets_four_times_its_slowest_once_ten_answers_are_known(
     make_router: Make, clock: FakeClock
 ) -> None:

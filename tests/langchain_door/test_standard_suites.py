@@ -7,6 +7,7 @@ download their samples from the internet.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib.metadata import version
 from typing import Any, ClassVar
 
 import pytest
@@ -14,6 +15,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_openai import ChatOpenAI
 from langchain_tests.integration_tests import ChatModelIntegrationTests
 from langchain_tests.unit_tests import ChatModelUnitTests
+from packaging.version import Version
 
 from pointsman import HealthSettings, ModelRegistry, ModelSpec, Router
 from pointsman.langchain import ChatPointsman
@@ -131,3 +133,11 @@ class TestChatLiteLLMChildren(ChatSuite):
     @property
     def chat_model_params(self) -> dict[str, Any]:
         return {**super().chat_model_params, "models": litellm_children(self.fleet)}
+
+    @pytest.mark.xfail(
+        Version(version("langchain-litellm")) < Version("0.10"),
+        reason="before 0.10, ChatLiteLLM itself sent a tool's name as `tool_choice`, which OpenAI's API does not know",
+        strict=False,  # the versions in between were not all tried
+    )
+    def test_tool_choice(self, model: BaseChatModel) -> None:
+        super().test_tool_choice(model)

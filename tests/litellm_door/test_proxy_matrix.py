@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from importlib import metadata
 from typing import Any
 
 import pytest
@@ -20,11 +21,16 @@ FAULTS = [
     *("bad_request", "unauthorized", "payment_required", "forbidden", "model_not_found", "too_large", "unprocessable"),
     *("context_overflow", "content_filter", "hang", "reset_before_first_byte"),
 ]
-WHOLE_FAULTS = [*FAULTS, "truncated_body", "invalid_json"]
-STREAM_FAULTS = list(FAULTS)
+WHOLE_FAULTS = [*FAULTS, "truncated_body", "invalid_json", "empty_answer"]
+STREAM_FAULTS = [*FAULTS, "empty_answer", "clean_eof_after_first_chunk"]
 if LITELLM >= (1, 106):
     # Before, LiteLLM forgot the request's own fallbacks once a stream was open.
     STREAM_FAULTS.append("reset_after_first_chunk")
+
+# What is lost: a Responses stream has begun, for the client, before anybody can know that nothing will come.
+KNOWN = {"responses_stream": {"empty_answer", "clean_eof_after_first_chunk"}}
+if LITELLM < (1, 106):
+    KNOWN["chat_stream"] = KNOWN["responses_stream"]
 
 
 def chat(proxy: Proxy) -> tuple[str, Any]:
@@ -77,13 +83,36 @@ ENDPOINTS: list[tuple[Callable[[Proxy], tuple[str, Any]], list[str]]] = [
 ]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def table() -> Iterator[dict[str, dict[str, str]]]:
+    """Results by endpoint and fault, printed when all are there (`pytest -s`)."""
+    results: dict[str, dict[str, str]] = {}
+    yield results
+    sys.stdout.write("\n\n" + "\n".join(_lines(results)) + "\n")
+
+
 @pytest.mark.parametrize(("ask", "faults"), ENDPOINTS, ids=lambda each: getattr(each, "__name__", ""))
 def test_nothing_is_lost_while_one_model_can_serve(
-    proxy: Proxy, fleet: ModelFleet, ask: Callable[[Proxy], tuple[str, Any]], faults: list[str]
+    proxy: Proxy,
+    fleet: ModelFleet,
+    table: dict[str, dict[str, str]],
+    ask: Callable[[Proxy], tuple[str, Any]],
+    faults: list[str],
 ) -> None:
-    results = dict(_results(proxy, fleet, ask, faults))
-    sys.stdout.write(f"\n{ask.__name__}: " + ", ".join(f"{fault} {result}" for fault, result in results.items()))
-    assert {fault: result for fault, result in results.items() if result != "served"} == {}
+    results = table[ask.__name__] = dict(_results(proxy, fleet, ask, faults))
+    lost = {fault: result for fault, result in results.items() if result != "served"}
+    assert lost.keys() == KNOWN.get(ask.__name__, set()), lost
+
+
+def _lines(results: dict[str, dict[str, str]]) -> Iterator[str]:
+    yield (
+        f"| LiteLLM {metadata.version('litellm')}: fault | "
+        + " | ".join(name.replace("_", ", ") for name in results)
+        + " |"
+    )
+    yield "|---" * (1 + len(results)) + "|"
+    for fault in dict.fromkeys(fault for faults in results.values() for fault in faults):
+        yield f"| `{fault}` | " + " | ".join(faults.get(fault, "-") for faults in results.values()) + " |"
 
 
 def _results(

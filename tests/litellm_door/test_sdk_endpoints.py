@@ -136,3 +136,16 @@ async def test_litellm_s_cool_downs_are_respected_on_request(fleet: ModelFleet) 
         assert (await host.acompletion(model="chat", messages=messages)).choices[0].message.content
     finally:
         strategy.uninstall()
+
+
+async def test_a_deployment_at_its_rpm_is_passed_over(fleet: ModelFleet) -> None:
+    entries = fleet.litellm_model_list("chat")
+    entries[0]["litellm_params"]["rpm"] = 2
+    host = litellm.Router(model_list=entries)
+    strategy = install(host, pointsman_router=Router(ModelRegistry(), policy="cheapest"))
+    try:
+        messages = [{"role": "user", "content": "hi"}]
+        answered = [(await host.acompletion(model="chat", messages=messages)).model for _ in range(4)]
+        assert answered == ["cheap", "cheap", "middle", "middle"]
+    finally:
+        strategy.uninstall()

@@ -81,7 +81,7 @@ def parse_catalogue(tree: Any, path: str | None = None) -> Catalogue:
         tree = {}
     if not isinstance(tree, dict):
         raise ConfigError(
-            f"the file holds a {_kind(tree)}, expected sections such as `models:`", path=path, line=1, column=1
+            f"the file holds {_kind(tree)}, expected sections such as `models:`", path=path, line=1, column=1
         )
     problems: list[CatalogError] = []
     for section in tree:

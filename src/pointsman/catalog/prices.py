@@ -47,9 +47,10 @@ def call_cost(
     unknown = []
     cost_in = cost_out = None
     if input_price is not None:
-        cached_price = first_known(spec.cached_cost_per_1m_input_tokens, input_price)
-        fresh = max(input_tokens - cached_input_tokens, 0)
-        cost_in = (fresh * input_price + cached_input_tokens * (cached_price or 0.0)) / TOKENS_PER_PRICE
+        cost_in = max(input_tokens - cached_input_tokens, 0) * input_price / TOKENS_PER_PRICE
+        if cached_input_tokens:
+            cached_price = first_known(spec.cached_cost_per_1m_input_tokens, input_price)
+            cost_in += cached_input_tokens * (cached_price or 0.0) / TOKENS_PER_PRICE
     elif input_tokens:
         unknown.append("input price")
     else:

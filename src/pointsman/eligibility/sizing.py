@@ -51,7 +51,9 @@ def _window_mask(question: Question) -> int:
     by_bytes = (windows.at_least(size.upper + reserve) | (snapshot.live & ~windows.known)) & (
         inputs.at_least(size.upper) | (snapshot.live & ~inputs.known)
     )
-    doubtful = snapshot.live & ~by_bytes & fixed_mask(question)
+    doubtful = snapshot.live & ~by_bytes
+    if doubtful:
+        doubtful &= fixed_mask(question)
     mask = by_bytes
     for bit in set_bits(doubtful):
         spec = snapshot.specs[bit]

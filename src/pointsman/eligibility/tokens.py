@@ -25,6 +25,8 @@ DEFAULT_RESERVE = 1_024
 # Encoding is quadratic in the length of an unbroken run; pieces bound it and can only raise the count.
 _PIECE = 2_000
 _TEXT_PARTS = frozenset({"text", "input_text", "output_text", "thinking", "reasoning"})
+# LangChain's messages without tool calls; Pydantic takes longer to say that a field is missing than all else takes here.
+_CALL_NOTHING = frozenset({"human", "system"})
 _IMAGE_PARTS = frozenset({"image", "image_url", "input_image"})
 
 
@@ -131,6 +133,8 @@ def _read_part(part: Any, texts: list[str]) -> int:
 
 
 def _read_calls(message: Any, texts: list[str]) -> None:
+    if getattr(message, "type", None) in _CALL_NOTHING:
+        return
     calls = message.get("tool_calls") if isinstance(message, Mapping) else getattr(message, "tool_calls", None)
     if calls:
         texts.append(_as_json(calls))

@@ -6,9 +6,11 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.json_schema import SkipJsonSchema
 
+from pointsman.catalog.spec import nearest
+from pointsman.errors import InvalidRequestError
 from pointsman.types import Clock
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ class CallSettings(BaseModel):
         idle_timeout: seconds between two chunks after that; a minute where nothing is said.
         adaptive_timeout: where no timeout is set and other models are left, whether a model gets four times what its
             slowest of the last hundred answers took (at least 10 s, a stream's first content 5 s) once ten are known.
+            A function that cannot give up by itself is held to it where a deadline or a timeout is set, or this is.
         max_cost: USD for the whole call.
         attempts: calls to providers; None means every eligible model once, and retries.
         retries: further tries of one model, when its fault allows and nothing else is left.
@@ -61,10 +64,47 @@ class CallSettings(BaseModel):
     retry_wait: SkipJsonSchema[Callable[[Any], float] | None] = Field(default=None, exclude=True, repr=False)
     retry_stop: SkipJsonSchema[Callable[[Any], bool] | None] = Field(default=None, exclude=True, repr=False)
 
+    @property
+    def limits_time(self) -> bool:
+        """Whether somebody has said that a call may not take for ever, so that one that may hang has to be watched.
+
+        A thread that watches costs more than all else, too much for a limit that nobody has asked for.
+        """
+        limits = (self.deadline, self.timeout, self.ttft_timeout, self.idle_timeout)
+        return limits != (None,) * 4 or (self.adaptive_timeout and "adaptive_timeout" in self.model_fields_set)
+
     def with_changes(self, **changes: Any) -> CallSettings:
-        """A copy in which what is not None is changed."""
+        """A copy in which what is not None is changed.
+
+        Raises:
+            InvalidRequestError: E4103, if there is no such limit or it could never be meant.
+        """
+        if not changes:
+            return self
         given = {name: value for name, value in changes.items() if value is not None}
-        return self.model_copy(update=given) if given else self
+        if not given:
+            return self
+        # A deadline may be over: whoever has waited already gives what is left.
+        over = given.pop("deadline") if _is_over(given.get("deadline")) else None
+        try:
+            read = CallSettings.model_validate(given)
+        except ValidationError as error:
+            raise _wrong_limit(error) from None
+        update = {name: getattr(read, name) for name in given}
+        return self.model_copy(update=update if over is None else {**update, "deadline": over})
+
+
+def _is_over(deadline: object) -> bool:
+    return isinstance(deadline, int | float) and deadline <= 0
+
+
+def _wrong_limit(error: ValidationError) -> InvalidRequestError:
+    wrong = error.errors(include_url=False, include_input=False)[0]
+    name = str(wrong["loc"][0])
+    if wrong["type"] == "extra_forbidden":
+        hint = nearest(name, CallSettings.model_fields) or f"one of: {', '.join(CallSettings.model_fields)}"
+        return InvalidRequestError(f"there is no limit {name!r} of a call", field=name, hint=hint)
+    return InvalidRequestError(f"{name}: {wrong['msg'][0].lower()}{wrong['msg'][1:]}", field=name)
 
 
 class CallLedger:
@@ -90,8 +130,8 @@ class CallLedger:
     @property
     def expired(self) -> bool:
         """Whether no time is left."""
-        remaining = self.remaining
-        return remaining is not None and remaining <= 0
+        deadline = self.settings.deadline
+        return deadline is not None and self.started + deadline <= self._clock.monotonic()
 
     def timeout(self, *, others_left: bool, slowest: float | None = None) -> float | None:
         """Seconds for the next attempt: half of what is left while others could still follow, else all of it.

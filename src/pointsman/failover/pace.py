@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 _KEPT = 100
 _ENOUGH = 10
 
@@ -29,3 +31,9 @@ class Pace:
         """What the slowest of the last hundred took; None while fewer than ten are known."""
         ring = self._rings.get((key, streamed))
         return None if ring is None or len(ring) < _ENOUGH else max(ring)
+
+    def times(self, key: str, timeout: float | None, *, streamed: bool) -> float:
+        """How many times its usual, the mean of its last hundred, a timeout leaves a model; infinite if none is known."""
+        ring = self._rings.get((key, streamed))
+        usual = sum(ring) / len(ring) if ring else 0.0
+        return timeout / usual if timeout is not None and usual > 0 else math.inf

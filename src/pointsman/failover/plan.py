@@ -9,16 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import replace
+from functools import cached_property
 from random import Random
 
 from pointsman.catalog.parameters import Dialect
 from pointsman.catalog.spec import ModelSpec
 from pointsman.decision import RoutingDecision
 from pointsman.eligibility.sizing import cost_bound
-from pointsman.errors import (
-    CostLimitError,
-    StreamInterruptedError,
-)
+from pointsman.errors import CostLimitError, StreamInterruptedError
 from pointsman.failover.admission import Admission
 from pointsman.failover.blame import Blame, Failure, Pardons
 from pointsman.failover.calls import CallLedger, RetryBudget
@@ -47,6 +45,7 @@ from pointsman.types import Clock, Outcome
 # A model that hung is asked again after ten times what that took, so that finding out costs a tenth of the time at most.
 _PAUSE_PER_HANG = 10.0
 _SHORTEST_HANG, _LONGEST_HANG = 5.0, 300.0
+_GENEROUS = 3.0
 
 
 class Failover:
@@ -61,12 +60,12 @@ class Failover:
         audience: Audience | None = None,
         limits: Limits | None = None,
     ) -> None:
-        self._health = health
+        self.health = health
         self._audience = audience or Audience()
-        self._observer = observer
-        self._clock = clock
-        self._rng = rng
-        self._limits = limits or Limits(clock)
+        self.observer = observer
+        self.clock = clock
+        self.rng = rng
+        self.limits = limits or Limits(clock)
         self.retry_budget = RetryBudget()
         self.pace = Pace()
         self.pardons = Pardons()
@@ -81,15 +80,13 @@ class Failover:
             StreamInterruptedError: E4203, when a stream broke after it had delivered something.
             Exception: the provider's own, when it says that the request is bad and no other model would help.
         """
-        self.retry_budget.deposit()
         run = _Run(self, decision, ledger, dialect)
-        if not self._audience.call_began and not self._audience.call_ended:
-            return (yield from run.steps())
-        return (yield from self._watched(run))
+        is_watched = self._audience.call_began or self._audience.call_ended
+        return self._watched(run) if is_watched else run.steps()
 
     def _watched(self, run: _Run) -> Generator[Step, Result, CallRecord]:
         """The steps of a run, whose beginning and end are told."""
-        started = self._clock.monotonic()
+        started = self.clock.monotonic()
         self._audience.tell("call_began", run.record.decision)
         failure: BaseException | None = None
         try:
@@ -98,14 +95,7 @@ class Failover:
             failure = error
             raise
         finally:
-            self._audience.tell("call_ended", run.record, failure, self._clock.monotonic() - started)
-
-    # What a run needs of what calls share.
-    health = property(lambda self: self._health)
-    observer = property(lambda self: self._observer)
-    clock = property(lambda self: self._clock)
-    rng = property(lambda self: self._rng)
-    limits = property(lambda self: self._limits)
+            self._audience.tell("call_ended", run.record, failure, self.clock.monotonic() - started)
 
 
 class _Run:
@@ -123,18 +113,27 @@ class _Run:
         self._unknown = 0
         self._stopped_by = "plan"
         self._postponed: set[str] = set()
-        self._admission = Admission(shared.limits, decision)
         self._reservation = UNLIMITED
-        self._pauses = Pauses(ledger, shared.clock, shared.rng)
 
     @property
     def record(self) -> CallRecord:
         """What has become of the call so far."""
         return self._record
 
+    # Most calls meet no limit and no failure, so these two are made by those that do.
+
+    @cached_property
+    def _admission(self) -> Admission:
+        return Admission(self._shared.limits, self._decision)
+
+    @cached_property
+    def _pauses(self) -> Pauses:
+        return Pauses(self._ledger, self._shared.clock, self._shared.rng)
+
     def steps(self) -> Generator[Step, Result, CallRecord]:
+        self._shared.retry_budget.deposit()
         for spec, last in self._candidates():
-            if spec.key in self._postponed and self._shared.health.throttled_for(spec) == 0:
+            if self._postponed and spec.key in self._postponed and self._shared.health.throttled_for(spec) == 0:
                 yield from until_probed(spec, self._shared.health, self._ledger)
             if not self._may_call(spec):
                 if self._stopped_by != "plan":
@@ -164,7 +163,7 @@ class _Run:
         """The plan, models whose one probe is taken postponed to its end; each with whether it is the last."""
         postponed: list[ModelSpec] = []
         plan: Iterable[ModelSpec] = self._plan()
-        left = len(self._decision.arms) + sum(map(len, self._decision.behind))
+        left = len(self._decision.arms.keys) + sum(len(tier.keys) for tier in self._decision.behind)
         if self._ledger.settings.retry_scope != "any":
             plan = [spec for spec in plan if self._in_scope(spec)]
             left = len(plan)
@@ -198,7 +197,7 @@ class _Run:
         if self._stopped_by != "plan":
             self._shared.health.released(spec)
             return False
-        if not self._still_fits(spec) or not self._affordable(spec):
+        if (self._failures and not self._still_fits(spec)) or not self._affordable(spec):
             self._shared.health.released(spec)
             return False
         if self._failures and self._shared.health.failed_last(spec.key) and not self._shared.retry_budget.withdraw():
@@ -274,16 +273,20 @@ class _Run:
             finish_reason=reading.finish_reason,
             cached=reading.cached,
         )
-        self._shared.limits.settle(self._reservation, attempt.spec, outcome)
-        self._shared.limits.learn(attempt.spec, result.value if result.headers is None else result.headers)
-        self._blame.settle(answered=True)
+        shared, spec = self._shared, attempt.spec
+        shared.limits.settle(self._reservation, spec, outcome)
+        if reading.headers is not False:
+            source = reading.headers if result.headers is None else result.headers
+            shared.limits.learn(spec, result.value if source is None else source)
+        if self._failures:
+            self._blame.settle(answered=True)
         if not reading.cached:
-            self._shared.health.succeeded(attempt.spec, result.seconds)
+            shared.health.succeeded(spec, result.seconds)
             took = result.seconds if result.ttft is None else result.ttft
-            self._shared.pardons.served(attempt.model)
-            self._shared.pace.took(attempt.model, took, streamed=self._ledger.streamed)
+            shared.pardons.served(spec.key)
+            shared.pace.took(spec.key, took, streamed=self._ledger.streamed)
         else:
-            self._shared.health.released(attempt.spec)
+            shared.health.released(spec)
         self._keep(attempt, outcome, None)
         self._record.value = result.value
         self._shared.observer.answered(self._record.attempts[-1], result.value, reading)
@@ -304,11 +307,8 @@ class _Run:
         self._failures.append(failure)
         if fault.rule.charges != "model":
             self._blame.charge(failure)
-        elif fault.kind is FaultKind.TIMEOUT and not self._was_generous(attempt):
-            failure.charged = True
-            self._shared.health.released(attempt.spec)
-        elif fault.kind is FaultKind.TIMEOUT and not self._shared.health.served_recently(attempt.model, result.seconds):
-            failure.fault = self._hang(fault, result.seconds)
+        elif fault.kind is FaultKind.TIMEOUT:
+            self._weigh(attempt, failure, result.seconds)
         if result.partial is not None:
             self._blame.settle(answered=True)
             raise StreamInterruptedError(
@@ -332,10 +332,14 @@ class _Run:
             return self._unknown <= 1
         return fault.rule.fail_over
 
-    def _was_generous(self, attempt: Attempt) -> bool:
-        """A timeout says something about the model only if it left more than the model usually takes."""
-        usual = self._shared.health.report(attempt.spec).mean_seconds
-        return attempt.timeout is None or usual is None or attempt.timeout >= 3 * usual
+    def _weigh(self, attempt: Attempt, failure: Failure, seconds: float) -> None:
+        """Less time than the model usually takes says nothing of it; several times that says that it hangs."""
+        times = self._shared.pace.times(attempt.model, attempt.timeout, streamed=self._ledger.streamed)
+        if times < 1:
+            failure.charged = True
+            self._shared.health.released(attempt.spec)
+        elif times >= _GENEROUS and not self._shared.health.served_recently(attempt.model, seconds):
+            failure.fault = self._hang(failure.fault, seconds)
 
     def _hang(self, fault: Fault, seconds: float) -> Fault:
         """A timeout during which the model answered nobody: it hangs, and one such finding is enough."""

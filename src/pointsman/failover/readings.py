@@ -24,6 +24,7 @@ class Reading(NamedTuple):
         cached: whether it came from a cache.
         judged: whether emptiness means anything; False for values of an unknown type.
         error: what the provider reports in place of an answer, under a status that said success.
+        headers: what the provider's headers are in, where that is not the answer itself; False if they are nowhere.
     """
 
     content: bool = False
@@ -36,6 +37,7 @@ class Reading(NamedTuple):
     cached: bool = False
     judged: bool = True
     error: Any = None
+    headers: Any = None
 
     @property
     def meaningful(self) -> bool:

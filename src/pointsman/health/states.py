@@ -117,7 +117,7 @@ class Health:
         """Seconds until the model may be called in its normal order."""
         now = self._clock.monotonic()
         vital = self._vitals.get(spec.key)
-        credential = self._credentials.get(credential_fact(spec))
+        credential = self._credential_of(spec)
         waits = [0.0]
         if vital is not None:
             waits += [
@@ -186,7 +186,7 @@ class Health:
                 vital.mean_seconds = moved(vital.mean_seconds, seconds)
             if vital.throttle.state != "closed":
                 _unthrottle(vital.throttle, now, seconds or 0.0)
-            credential = self._credentials.get(credential_fact(spec))
+            credential = self._credential_of(spec)
             if credential is not None:
                 credential.refusals = 0
                 if credential.breaker.state != "closed":
@@ -300,6 +300,10 @@ class Health:
             vital = self._vitals[key] = Vital(Breaker(self._limits), throttle)
         return vital
 
+    def _credential_of(self, spec: ModelSpec) -> Credential | None:
+        # While no credential was refused, which is nearly always, its name need not be put together.
+        return self._credentials.get(credential_fact(spec)) if self._credentials else None
+
     def _credential(self, fact: str) -> Credential:
         credential = self._credentials.get(fact)
         if credential is None:
@@ -315,6 +319,8 @@ class Health:
 
     def _news(self, spec: ModelSpec, vital: Vital) -> list[str]:
         """The subjects that other processes should hear of now."""
+        if not (self._credentials or vital.breaker.is_news or vital.throttle.is_news):
+            return []
         news = [(subject, breaker) for subject, breaker in _subjects(spec.key, vital) if breaker.is_news]
         fact = credential_fact(spec)
         credential = self._credentials.get(fact)
@@ -355,7 +361,7 @@ class Health:
 
     def _issues(self, vital: Vital, spec: ModelSpec, now: float) -> list[str]:
         issues = list(vital.issues(now))
-        credential = self._credentials.get(credential_fact(spec))
+        credential = self._credential_of(spec)
         if credential is not None and now < credential.refused_until:
             issues.append(f"credential refused for {credential.refused_until - now:.1f} s")
         return issues

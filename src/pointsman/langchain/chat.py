@@ -160,8 +160,9 @@ class ChatPointsman(RoutedChatModel):
     # -- how its calls are routed
 
     def _routed(self, messages: list[BaseMessage], stop: list[str] | None, given: Mapping[str, Any]) -> RoutedCall:
-        defaults = {"temperature": self.temperature, "max_tokens": self.max_tokens, "stop": self.stop or None}
-        asked = {**defaults, **given, "stop": stop} if stop else {**defaults, **given}
+        asked = {"temperature": self.temperature, "max_tokens": self.max_tokens, "stop": self.stop or None, **given}
+        if stop:
+            asked["stop"] = stop
         model = asked.pop("model", None) or self.model
         return self._dispatch.route(messages, model, Options.read(asked), self.requirements)
 
@@ -171,12 +172,16 @@ class ChatPointsman(RoutedChatModel):
 
     @property
     def _limits(self) -> CallLimits:
-        return {
-            "deadline": self.deadline,
-            "timeout": self.timeout,
-            "max_cost": self.max_cost,
-            "attempts": self.attempts,
-        }
+        limits = CallLimits()
+        if self.deadline is not None:
+            limits["deadline"] = self.deadline
+        if self.timeout is not None:
+            limits["timeout"] = self.timeout
+        if self.max_cost is not None:
+            limits["max_cost"] = self.max_cost
+        if self.attempts is not None:
+            limits["attempts"] = self.attempts
+        return limits
 
     # -- what it says of itself
 

@@ -21,7 +21,7 @@ from pointsman.router import Router
 from pointsman.types import Outcome, Request
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: it is made for each call, and that would take three times as long
 class Dispatch:
     """A router and the chat models it routes to."""
 

@@ -73,6 +73,7 @@ def read_message(message: BaseMessage, info: Mapping[str, Any] | None = None) ->
         input_tokens=_count(usage, "input_tokens"),
         output_tokens=_count(usage, "output_tokens"),
         cached=usage.get("total_cost") == 0,
+        headers=message if "headers" in metadata else False,
     )
 
 
@@ -94,9 +95,11 @@ def _says_something(block: Any) -> bool:
 
 
 def _has_tool_call(message: BaseMessage) -> bool:
-    for name in ("tool_calls", "invalid_tool_calls", "tool_call_chunks"):
-        if getattr(message, name, None):
-            return True
+    # Pydantic takes long to say that there is no such field, so nobody is asked for what it cannot have.
+    if isinstance(message, AIMessage) and (message.tool_calls or message.invalid_tool_calls):
+        return True
+    if isinstance(message, AIMessageChunk) and message.tool_call_chunks:
+        return True
     return bool(message.additional_kwargs) and bool(message.additional_kwargs.get("function_call"))
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import heapq
 import threading
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from hashlib import sha256
 from itertools import takewhile
 from typing import Any
@@ -15,8 +17,10 @@ from pointsman.decision import RoutingDecision
 from pointsman.errors import InvalidFeedbackError
 from pointsman.failover.steps import AttemptRecord
 from pointsman.features import features_of
+from pointsman.learning.rewards import Reward
 from pointsman.registry.snapshot import Arms
 from pointsman.stores.base import Store, Write
+from pointsman.stores.memory import MemoryStore, Unspelled
 from pointsman.types import Clock, SystemClock
 
 DECISIONS, ATTEMPTS, FEEDBACK = "ledger.decisions", "ledger.attempts", "ledger.feedback"
@@ -77,6 +81,8 @@ class Ledger:
         self.settings = settings or LedgerSettings()
         self._clock: Clock = clock or SystemClock()
         self._most_waiting = _FLUSH_AT if store.shared else _WAITING_KEPT
+        # There rows are spelled when somebody reads them, which saves more than all else that a call costs here.
+        self._in_memory = isinstance(store, MemoryStore)
         self._lock = threading.Lock()
         self._waiting: dict[str, tuple[RoutingDecision, str | None]] = {}
         self._written = 0
@@ -92,14 +98,15 @@ class Ledger:
                 return
         self.flush()
 
-    def attempted(self, record: AttemptRecord, cost: float | None, reward: Mapping[str, float] | None = None) -> None:
+    def attempted(self, record: AttemptRecord, cost: float | None, reward: Reward | None = None) -> None:
         """Write an attempt and what its reward was made of, with its decision if that waits, in one transaction."""
-        decision = record.attempt.decision
-        row = {"at": self._clock.time(), **attempt_row(record, cost), "reward": reward}
-        write = Write(ATTEMPTS, f"{decision.id}:{record.attempt.number}", row)
+        attempt = record.attempt
+        facts = _AttemptFacts(self._clock.time(), record, cost, reward)
+        row = facts if self._in_memory else facts.value()
+        write = Write(ATTEMPTS, f"{attempt.decision.id}:{attempt.number}", row)
         with self._lock:
-            waiting = self._waiting.pop(decision.id, None)
-        self._write([write] if waiting is None else [Write(DECISIONS, decision.id, decision_row(*waiting)), write])
+            waiting = self._waiting.pop(attempt.decision.id, None)
+        self._write([write] if waiting is None else [self._decision_write(*waiting), write])
 
     def scored(
         self,
@@ -162,13 +169,20 @@ class Ledger:
         with self._lock:
             waiting, self._waiting = self._waiting, {}
         if waiting:
-            self._write([Write(DECISIONS, each.id, decision_row(each, version)) for each, version in waiting.values()])
+            self._write([self._decision_write(decision, version) for decision, version in waiting.values()])
+
+    def _decision_write(self, decision: RoutingDecision, version: str | None) -> Write:
+        facts = _DecisionFacts(decision, version)
+        # What somebody else's policy has left may change, so it is spelled now.
+        later = self._in_memory and (facts.memo is None or facts.features is None)
+        return Write(DECISIONS, decision.id, facts if later else facts.value())
 
     def _write(self, batch: Sequence[Write]) -> None:
         self._store.put_all(batch)
         with self._lock:
             self._written += len(batch)
-        if not self._store.remote:
+            due = self._written >= _TRIM_EVERY
+        if due and not self._store.remote:
             self.tidy()
 
     def tidy(self) -> None:
@@ -200,50 +214,125 @@ class Ledger:
         return min(most, self._store.count(space) - old)
 
 
-def decision_row(decision: RoutingDecision, policy_version: str | None = None) -> dict[str, Any]:
-    """What is kept of a decision: who was considered with what probability, nothing of what was said."""
-    arms = decision.arms
-    pairs = zip(decision.probabilities, arms.keys, strict=True)
-    likely = pairs if len(arms) <= _CANDIDATES_KEPT else heapq.nlargest(_CANDIDATES_KEPT, pairs)
-    request, size, memo = decision.request, decision.question.size, decision.memo
-    return {
-        "at": decision.at,
-        "model": decision.model,
-        "arm": decision.spec.arm,
-        "probability": decision.probability,
-        "policy": decision.policy,
-        "policy_version": policy_version,
-        "override": decision.override,
-        "registry": decision.registry_version,
-        "candidates": _candidates(arms),
-        "candidate_count": len(arms),
-        "probabilities": {key: probability for probability, key in likely},
-        **_not_considered(decision),
-        "pool": request.model,
-        "needs": sorted(decision.question.needs),
-        "input_bound": size.upper,
-        "input_tokens": size.upper if size.known else size.upper // _BYTES_PER_TOKEN,
-        "max_output_tokens": request.max_output_tokens,
-        "tenant": request.tenant,
-        "expertise": list(request.expertise),
-        "weights": dict(request.weights) or None,
-        "relaxed": [each.to_json() for each in decision.relaxed] or None,
+class _DecisionFacts(Unspelled):
+    """What is kept of a decision: who was considered with what probability, nothing of what was said.
+
+    It holds neither the decision nor its request, which hold the prompt.
+    """
+
+    __slots__ = (
+        *("arms", "at", "behind", "excluded", "excluded_count", "expertise", "features", "known", "max_output_tokens"),
+        *("memo", "needs", "override", "policy", "policy_version", "pool", "probabilities", "probability", "relaxed"),
+        *("registry", "spec", "tenant", "upper", "weights"),
+    )
+
+    def __init__(self, decision: RoutingDecision, policy_version: str | None) -> None:
+        question, request = decision.question, decision.request
+        snapshot, size = question.snapshot, question.size
+        self.at = decision.at
+        self.spec = decision.spec
+        self.arms = decision.arms
+        self.probabilities = decision.probabilities
+        self.probability = decision.probability
+        self.policy = decision.policy
+        self.policy_version = policy_version
+        self.override = decision.override
+        self.registry = snapshot.version
+        self.behind = decision.behind
+        self.excluded_count = len(snapshot.bits) - len(self.arms.keys)
+        if self.behind:
+            self.excluded_count -= sum(map(len, self.behind))
+        self.excluded: dict[str, str] = {}
+        if 0 < self.excluded_count <= _CANDIDATES_KEPT:  # each reason has to be worked out, and from the prompt's size
+            self.excluded = {key: str(why) for key, why in decision.excluded.items()}
+        self.pool = request.model
+        self.needs = question.needs
+        self.upper = size.upper
+        self.known = size.known
+        self.max_output_tokens = request.max_output_tokens
+        self.tenant = request.tenant
+        self.expertise = request.expertise
+        self.weights = dict(request.weights) if request.weights else None
+        self.relaxed = decision.relaxed
+        self.memo = memo = decision.memo
         # Policies that look at features leave them in their memo; they are not written twice.
-        "features": None if _are_numbers(memo) else [round(value, 3) for value in features_of(request)],
-        "memo": memo,
-    }
+        self.features = None if _are_numbers(memo) else array("d", features_of(request))
+
+    def value(self) -> dict[str, Any]:
+        """The row."""
+        arms = self.arms
+        pairs = zip(self.probabilities, arms.keys, strict=True)
+        likely = pairs if len(arms) <= _CANDIDATES_KEPT else heapq.nlargest(_CANDIDATES_KEPT, pairs)
+        behind = [key for tier in self.behind for key in tier.keys]
+        return {
+            "at": self.at,
+            "model": self.spec.key,
+            "arm": self.spec.arm,
+            "probability": self.probability,
+            "policy": self.policy,
+            "policy_version": self.policy_version,
+            "override": self.override,
+            "registry": self.registry,
+            "candidates": _candidates(arms),
+            "candidate_count": len(arms),
+            "probabilities": {key: probability for probability, key in likely},
+            "behind": behind[:_CANDIDATES_KEPT],
+            "excluded_count": self.excluded_count,
+            "excluded": self.excluded,
+            "pool": self.pool,
+            "needs": sorted(self.needs),
+            "input_bound": self.upper,
+            "input_tokens": self.upper if self.known else self.upper // _BYTES_PER_TOKEN,
+            "max_output_tokens": self.max_output_tokens,
+            "tenant": self.tenant,
+            "expertise": list(self.expertise),
+            "weights": self.weights or None,
+            "relaxed": [each.to_json() for each in self.relaxed] or None,
+            "features": None if self.features is None else [round(value, 3) for value in self.features],
+            "memo": self.memo,
+        }
 
 
-def _not_considered(decision: RoutingDecision) -> dict[str, Any]:
-    """Who was ill, and who was excluded and why; reasons only where they are few, as each has to be worked out."""
-    behind = [key for tier in decision.behind for key in tier.keys]
-    excluded = len(decision.question.snapshot.bits) - len(decision.arms) - len(behind)
-    few = 0 < excluded <= _CANDIDATES_KEPT
-    return {
-        "behind": behind[:_CANDIDATES_KEPT],
-        "excluded_count": excluded,
-        "excluded": {key: str(why) for key, why in decision.excluded.items()} if few else {},
-    }
+class _AttemptFacts(Unspelled):
+    """What is kept of an attempt; of an error its class and its type, not its words."""
+
+    __slots__ = ("_at", "_cost", "_decision_id", "_error", "_fault", "_model", "_number", "_outcome", "_reward")
+
+    def __init__(self, at: float, record: AttemptRecord, cost: float | None, reward: Reward | None) -> None:
+        attempt, outcome, fault = record
+        self._at = at
+        self._decision_id = attempt.decision.id
+        self._model = attempt.spec.key
+        self._number = attempt.number
+        self._fault = fault
+        self._error: str | None = None
+        if outcome.error is not None:  # its traceback holds what was said
+            self._error = type(outcome.error).__name__
+            outcome = replace(outcome, error=None)
+        self._outcome = outcome
+        self._cost = cost
+        self._reward = reward
+
+    def value(self) -> dict[str, Any]:
+        """The row."""
+        outcome, fault = self._outcome, self._fault
+        return {
+            "at": self._at,
+            "decision": self._decision_id,
+            "model": self._model,
+            "number": self._number,
+            "seconds": outcome.seconds,
+            "ttft": outcome.ttft,
+            "input_tokens": outcome.input_tokens,
+            "output_tokens": outcome.output_tokens,
+            "cost": self._cost,
+            "finish_reason": outcome.finish_reason,
+            "cached": outcome.cached,
+            "fault": None if fault is None else fault.kind.value,
+            "status": None if fault is None else fault.status,
+            "error": self._error,
+            "reward": None if self._reward is None else self._reward.parts(),
+        }
 
 
 def _rank(source: str | None) -> int:
@@ -260,23 +349,3 @@ def _candidates(arms: Arms) -> str:
     if known is None:
         known = arms.memo["candidates"] = sha256("\n".join(arms.keys).encode()).hexdigest()[:16]
     return str(known)
-
-
-def attempt_row(record: AttemptRecord, cost: float | None) -> dict[str, Any]:
-    """What is kept of an attempt; of an error its class and its type, not its words."""
-    attempt, outcome, fault = record
-    return {
-        "decision": attempt.decision.id,
-        "model": attempt.spec.key,
-        "number": attempt.number,
-        "seconds": outcome.seconds,
-        "ttft": outcome.ttft,
-        "input_tokens": outcome.input_tokens,
-        "output_tokens": outcome.output_tokens,
-        "cost": cost,
-        "finish_reason": outcome.finish_reason,
-        "cached": outcome.cached,
-        "fault": None if fault is None else fault.kind.value,
-        "status": None if fault is None else fault.status,
-        "error": None if outcome.error is None else type(outcome.error).__name__,
-    }

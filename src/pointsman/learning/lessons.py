@@ -74,6 +74,8 @@ class Learning:
         self._store = store
         self._ledger = ledger
         self._policy = chooser.choice.policy
+        # None for a policy that does not learn: an abstract class takes long to say so of each outcome.
+        self._learner = self._policy if isinstance(self._policy, LearningPolicy) else None
         self._space = f"learnt.{chooser.choice.name}"
         self._open: OrderedDict[str, _Open] = OrderedDict()
         self.failed_writes = 0
@@ -153,17 +155,18 @@ class Learning:
         if outcome.ok:
             if known is not None:
                 known.answered = spec
-            self._chooser.keep_session(decision.request, spec)
+            if decision.request.session is not None:
+                self._chooser.keep_session(decision.request, spec)
         self._tokens.take_in(record)
-        if self._tokens.waiting:
+        if self._store.shared and self._tokens.waiting:
             self.ensure_exchange()
         if not outcome.cached:
             lesson = self._lesson(decision, spec, outcome, reward, cost)
             if known is not None and known.scored and spec.key == decision.model:
                 lesson = replace(lesson, counted=True)
             self._teach(lesson, decision.request.model)
-        parts = None if reward is None or outcome.cached else reward.parts()
-        self._try(lambda: self._ledger.attempted(record, cost, parts))
+        worth = None if outcome.cached else reward
+        self._try(lambda: self._ledger.attempted(record, cost, worth))
         if self._audience.attempt_ended:
             self._audience.tell("attempt_ended", record, cost)
 
@@ -272,8 +275,8 @@ class Learning:
 
     def _teach(self, lesson: Lesson, pool: str | None) -> None:
         self._chooser.learn(lesson, pool)
-        policy = self._policy
-        if not isinstance(policy, LearningPolicy):
+        policy = self._learner
+        if policy is None:
             return
         if not self._store.shared:
             self._try(lambda: self._versions.taught(policy, self._clock.time()))

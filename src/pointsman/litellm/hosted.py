@@ -8,8 +8,9 @@ from typing import Any
 
 from pointsman.decision import RoutingDecision
 from pointsman.failover.drivers import Steps
-from pointsman.failover.readings import Reading
+from pointsman.failover.readings import Reading, read
 from pointsman.failover.steps import Attempt, Call, Raised, Reserve, Result, Returned, Step, Wait
+from pointsman.litellm.guard import is_empty
 from pointsman.litellm.outcomes import unwrapped
 from pointsman.types import Clock, Outcome
 
@@ -76,9 +77,11 @@ class HostedCall:
 
     def delivered(self, key: str, outcome: Outcome, response: Any = None) -> bool:
         """The attempt that is under way was answered; says whether it was the one of this model."""
+        if is_empty(response):
+            return False  # the guard has said so already
         reading = Reading(
             content=True,
-            finish_reason=outcome.finish_reason,
+            finish_reason=outcome.finish_reason or read(response).finish_reason,
             input_tokens=outcome.input_tokens,
             output_tokens=outcome.output_tokens,
             cost=outcome.cost,
@@ -97,16 +100,23 @@ class HostedCall:
             if self._running is not None and self._running.model == key:
                 self._advance(self._raised(error))
 
+    def gave_up(self, error: Exception, *, partial: bool) -> None:
+        """The attempt that is under way has brought no answer, though LiteLLM takes it for one."""
+        with self._lock:
+            if self._running is not None:
+                self._advance(self._raised(error, partial=partial))
+
     def close(self) -> None:
         """Give back what an attempt that will not report holds; it teaches nothing."""
         with self._lock:
             self._steps.close()
             self._running = self._step = None
 
-    def _raised(self, error: Exception) -> Raised:
-        partial = "partial_text" if getattr(error, "generated_content", None) else None
+    def _raised(self, error: Exception, *, partial: bool = False) -> Raised:
+        delivered = "partial_text" if partial or getattr(error, "generated_content", None) else None
         cause = unwrapped(error)
-        return Raised(cause if isinstance(cause, Exception) else error, self._clock.monotonic() - self._since, partial)
+        seconds = self._clock.monotonic() - self._since
+        return Raised(cause if isinstance(cause, Exception) else error, seconds, delivered)
 
     def _advance(self, result: Result) -> None:
         self._running = None

@@ -68,6 +68,12 @@ class OutcomeListener(CustomLogger):
         if isinstance(error, Exception):
             self._failed(kwargs, error)
 
+    def gave_up(self, metadata: Mapping[str, Any], error: Exception, *, partial: bool) -> None:
+        """What LiteLLM takes for an answer is none."""
+        call = self._calls.find(metadata.get(CALL_KEY))
+        if call is not None:
+            call.gave_up(error, partial=partial)
+
     def _failed(self, kwargs: Mapping[str, Any], error: Exception) -> None:
         metadata = metadata_of(kwargs)
         call, key = self._calls.find(metadata.get(CALL_KEY)), self._key(kwargs, metadata)

@@ -21,6 +21,7 @@ from pointsman.errors import (
 )
 from pointsman.litellm.access import barred_models
 from pointsman.litellm.groups import Groups
+from pointsman.litellm.guard import AnswerGuard
 from pointsman.litellm.outcomes import CALL_KEY, Attempts, OpenCall, metadata_of
 from pointsman.litellm.requests import EMBEDDING, request_for
 from pointsman.litellm.wishes import read_wishes
@@ -58,6 +59,7 @@ class Planner:
         self.attempts: Attempts | None = None
         self.monitor: HealthMonitor | None = None
         self.ignored_wishes = 0
+        self._guard: AnswerGuard | None = None
 
     def refresh(self, host: Any) -> None:
         """Take in what the proxy serves now.
@@ -71,6 +73,9 @@ class Planner:
             self.attempts = Attempts(self.router)
             if self._settings.health.interval is not None:
                 self.monitor = self.router.monitor().start()
+        if self._guard is None or self._guard.host is not host:
+            self._guard = AnswerGuard(host, self.gave_up)
+            self._guard.install()
 
     def call_of(self, kwargs: Mapping[str, Any]) -> OpenCall | None:
         """The call that a hook's arguments belong to, if it is one of ours."""
@@ -97,6 +102,13 @@ class Planner:
         key = self.key_of(kwargs)
         if key is not None and self.attempts is not None:
             self.attempts.failed(call, key, error)
+
+    def gave_up(self, metadata: Mapping[str, Any], error: Exception, *, partial: bool) -> None:
+        """What LiteLLM takes for the answer of the attempt under way is none."""
+        del partial
+        if self.attempts is not None and (call := self.attempts.find(metadata.get(CALL_KEY))) is not None:
+            for key in call.running:
+                self.attempts.failed(call, key, error)
 
     def delivered(self, call: OpenCall, kwargs: Mapping[str, Any], outcome: Outcome) -> None:
         """An attempt has delivered; after a fallback LiteLLM may name the wrong model, and the open one is meant."""

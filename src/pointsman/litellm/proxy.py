@@ -14,9 +14,10 @@ from litellm.integrations.custom_logger import CustomLogger
 
 from pointsman.catalog.files import Catalogue, read_catalogue
 from pointsman.config import Settings, read_settings
-from pointsman.errors import CatalogError, PointsmanError
+from pointsman.errors import CatalogError, EmptyAnswerError, PointsmanError
 from pointsman.failover.calls import CallSettings
 from pointsman.litellm.feedback import add_route
+from pointsman.litellm.guard import is_empty
 from pointsman.litellm.headers import response_headers
 from pointsman.litellm.outcomes import CALL_KEY, metadata_of, outcome_of
 from pointsman.litellm.planning import Planner
@@ -137,9 +138,11 @@ class ProxyHandler(CustomLogger):
             self._planner.failed(call, request_data, exception)
 
     async def async_log_success_event(self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any) -> None:
-        """An attempt has delivered."""
-        del response_obj
+        """An attempt has delivered; what was empty the planner has heard of from its guard."""
         if self._planner is not None and (call := self._planner.call_of(kwargs)) is not None:
+            if is_empty(response_obj):
+                self._planner.failed(call, kwargs, EmptyAnswerError("an answer without content"))
+                return
             self._planner.delivered(call, kwargs, outcome_of(kwargs, start_time, end_time))
 
     def _switch_off(self, error: PointsmanError) -> None:

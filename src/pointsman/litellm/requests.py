@@ -8,10 +8,12 @@ from typing import Any
 from pointsman.types import Request
 
 # OpenAI's parameters, which models may or may not take. What LiteLLM adds for itself is none of a model's business.
-_PARAMETERS = (
-    *("temperature", "top_p", "n", "stop", "seed", "max_tokens", "max_completion_tokens", "max_output_tokens"),
-    *("presence_penalty", "frequency_penalty", "logit_bias", "logprobs", "top_logprobs", "reasoning_effort"),
-    *("parallel_tool_calls", "tool_choice"),
+_PARAMETERS = frozenset(
+    (
+        *("temperature", "top_p", "n", "stop", "seed", "max_tokens", "max_completion_tokens", "max_output_tokens"),
+        *("presence_penalty", "frequency_penalty", "logit_bias", "logprobs", "top_logprobs", "reasoning_effort"),
+        *("parallel_tool_calls", "tool_choice"),
+    )
 )
 _LIMITS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
 EMBEDDING = frozenset({"embedding.text"})
@@ -38,7 +40,7 @@ def request_for(
         needs: capabilities on top of those that the body implies.
         **more: further fields of the request.
     """
-    parameters = {name: body[name] for name in _PARAMETERS if body.get(name) is not None}
+    parameters = {name: value for name, value in body.items() if value is not None and name in _PARAMETERS}
     limit = next((value for name in _LIMITS if isinstance(value := parameters.get(name), int)), None)
     if embeds:
         return Request(model=model, needs=needs, messages=_longest(text_input), **more)

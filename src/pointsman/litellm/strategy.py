@@ -15,6 +15,7 @@ from pointsman.failover.calls import CallSettings
 from pointsman.failover.steps import Attempt, Reserve
 from pointsman.litellm.deployments import Deployments
 from pointsman.litellm.failover import SameGroupFailover
+from pointsman.litellm.guard import AnswerGuard
 from pointsman.litellm.hosted import HostedCall, HostedCalls
 from pointsman.litellm.listener import OutcomeListener
 from pointsman.litellm.outcomes import CALL_KEY
@@ -95,6 +96,7 @@ class PointsmanStrategy(CustomRoutingStrategyBase):
             host, self, self.deployments, router.calls, attempts, cooldowns=respect_cooldowns
         )
         self.listener = OutcomeListener(self.calls, self._key_of)
+        self._guard = AnswerGuard(host, self.listener.gave_up)
 
     def _key_of(self, ident: str) -> str | None:
         return self.deployments.key_of.get(ident)
@@ -102,11 +104,13 @@ class PointsmanStrategy(CustomRoutingStrategyBase):
     def install(self) -> None:
         """Put the strategy in place; `install()` the function does this."""
         self._failover.install()
+        self._guard.install()
         self.listener.install()
 
     def uninstall(self) -> None:
         """Give the router back as it was."""
         self.listener.uninstall()
+        self._guard.uninstall()
         self._failover.uninstall()
 
     async def async_get_available_deployment(

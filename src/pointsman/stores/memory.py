@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 
 from pydantic_core import PydanticSerializationError, to_json
@@ -11,23 +13,41 @@ from pydantic_core import PydanticSerializationError, to_json
 from pointsman.errors import StoreError
 from pointsman.stores.base import Json, Write
 
+_log = logging.getLogger("pointsman")
+
 # `json.dumps` with options builds an encoder per call.
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 
+class Unspelled(ABC):
+    """A value that is worked out and spelled as JSON when somebody reads it, if anybody ever does.
+
+    It stands in for a value in `MemoryStore.put_all`, and must hold nothing that changes.
+    """
+
+    __slots__ = ()
+
+    @abstractmethod
+    def value(self) -> Json:
+        """The value."""
+
+
 class MemoryStore:
-    """Spaces as dictionaries. Values are kept as JSON text, so that what is read was never somebody's live object."""
+    """Spaces as dictionaries. Values are kept as JSON text, so that what is read was never somebody's live object.
+
+    Most rows of a ledger are never read before they go, so an `Unspelled` value becomes text with its first reader.
+    """
 
     shared = False
     remote = False
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._spaces: dict[str, dict[str, str]] = {}
+        self._spaces: dict[str, dict[str, str | Unspelled]] = {}
 
     def get(self, space: str, key: str) -> Json | None:
         """The value, or None."""
-        text = self._spaces.get(space, {}).get(key)
+        text = self._spelled(space, key, self._spaces.get(space, {}).get(key))
         return None if text is None else json.loads(text)
 
     def put(self, space: str, key: str, value: Json) -> None:
@@ -38,7 +58,7 @@ class MemoryStore:
 
     def put_all(self, writes: Sequence[Write]) -> None:
         """Write all of them or none."""
-        texts = [(write.space, write.key, dump(write.value)) for write in writes]
+        texts = [(space, key, value if isinstance(value, Unspelled) else dump(value)) for space, key, value in writes]
         with self._lock:
             for space, key, text in texts:
                 self._spaces.setdefault(space, {})[key] = text
@@ -62,7 +82,8 @@ class MemoryStore:
         """All values of a space, oldest key first."""
         with self._lock:
             found = list(self._spaces.get(space, {}).items())
-        return ((key, json.loads(text)) for key, text in found)
+        texts = ((key, self._spelled(space, key, text)) for key, text in found)
+        return ((key, json.loads(text)) for key, text in texts if text is not None)
 
     def count(self, space: str) -> int:
         """How many values a space holds."""
@@ -84,6 +105,24 @@ class MemoryStore:
 
     def close(self) -> None:
         """Nothing to give back."""
+
+    def _spelled(self, space: str, key: str, kept: str | Unspelled | None) -> str | None:
+        """The text of what is kept; what turns out to be no JSON goes, as it would never have come in at once."""
+        if not isinstance(kept, Unspelled):
+            return kept
+        text: str | None = None
+        try:
+            text = dump(kept.value())
+        except StoreError as error:
+            _log.warning("%s: a value of %s is not kept: %s", error.code, space, error)
+        with self._lock:
+            values = self._spaces.get(space, {})
+            if values.get(key) is kept:  # nobody has written another one, or removed it
+                if text is None:
+                    del values[key]
+                else:
+                    values[key] = text
+        return text
 
 
 def dump(value: Json) -> str:
