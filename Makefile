@@ -48,7 +48,7 @@ type: $(READY)  ## mypy, strict
 bench: $(READY)  ## the benchmark tables, peers included
 	@for script in $(filter-out benchmarks/chaos.py,$(wildcard benchmarks/*.py)); do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
-bench-chaos: $(READY)  ## the reliability scorecard, LiteLLM and LangChain beside (about half an hour)
+bench-chaos: $(READY)  ## the reliability scorecard, LiteLLM and LangChain beside (about half an hour; ARGS="--only pointsman" plays ours)
 	$(BIN)/python benchmarks/chaos.py $(ARGS)
 
 notebooks: $(READY)  ## execute every notebook, top to bottom, offline

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pointsman import CatalogError, Outcome, Router
+from pointsman import AllModelsFailedError, CatalogError, Outcome, Request, Router
 from pointsman.config import load_config
 from pointsman.errors import UnknownVersionError
 from pointsman.learning.ledger import ATTEMPTS, DECISIONS, FEEDBACK, Ledger, LedgerSettings
 from pointsman.policies.names import make_policy
 from pointsman.replay import learnt_at, teach
 from pointsman.stores import Write, open_store
-from pointsman.stores.memory import MemoryStore
+from pointsman.stores.memory import MemoryStore, Unspelled
 from pointsman.testing import FakeClock
 
 Make = Callable[..., Router]
@@ -124,3 +126,56 @@ def test_the_newest_fifty_versions_are_kept(tmp_path: Path) -> None:
         versions.taught(policy, float(number))
     assert (versions.current, store.count(VERSIONS)) == ("me-60", 50)
     assert learnt_at(store, "me-60")["rows"]["me/m"]["n"] == 30_000
+
+
+class Prompt(str):
+    """A prompt that tells when it is gone."""
+
+    __slots__ = ("__weakref__",)
+
+
+@pytest.mark.parametrize("policy", ["weighted", "adaptive"])
+def test_rows_that_nobody_has_read_yet_hold_no_prompt(make_router: Make, policy: str) -> None:
+    router = make_router(policy)
+    prompt = Prompt("What is 12 times 12?")
+    router.run(Request(messages=[{"role": "user", "content": prompt}]), lambda _: "144")
+    with pytest.raises(AllModelsFailedError):
+        router.run(Request(messages=[{"role": "user", "content": prompt}]), _fail)
+    gone = weakref.ref(prompt)
+    del prompt
+    gc.collect()
+    assert gone() is None
+    assert len(list(router.ledger.rows())) == 2
+
+
+def _fail(attempt: Any) -> None:
+    raise ValueError(f"a mistake about {attempt.messages[0]['content']}")
+
+
+def test_memory_and_a_file_hold_the_same_rows(make_router: Make, tmp_path: Path) -> None:
+    def rows(url: str) -> list[Any]:
+        router = make_router("adaptive", store=url)
+        for number in range(5):
+            router.run(Request(messages=f"question {number}", expertise="law", max_cost=1.0), lambda _: "answer")
+        found = [*router.ledger.rows(DECISIONS), *router.ledger.rows(ATTEMPTS)]
+        return [{name: value for name, value in row.items() if name not in ("decision", "seconds")} for _, row in found]
+
+    assert rows("memory://") == rows(f"sqlite:///{tmp_path}/l.db")
+
+
+def test_an_unspelled_value_is_made_once_and_one_that_is_no_json_is_not_kept() -> None:
+    class Value(Unspelled):
+        def __init__(self, content: object) -> None:
+            self.content, self.asked = content, 0
+
+        def value(self) -> Any:
+            self.asked += 1
+            return self.content
+
+    good, bad = Value({"a": 1}), Value(object())
+    store = MemoryStore()
+    store.put_all([Write("s", "good", good), Write("s", "bad", bad)])
+    assert (good.asked, store.count("s")) == (0, 2)
+    assert list(store.items("s")) == [("good", {"a": 1})]
+    assert (store.get("s", "good"), store.get("s", "bad"), store.count("s")) == ({"a": 1}, None, 1)
+    assert (good.asked, bad.asked) == (1, 1)

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from pointsman.testing import Fault, ModelFleet, ServedModel, serve
-from scorecard.loopback import AMPLE, QUESTION, TWO
+from scorecard.loopback import QUESTION, TWO, WAITED_FOR
 from scorecard.rows import Answer, Contender, Figure, Limits, Maker, ask
 
 # A stream is cut by its server in five ways; the sixth is the end of the server.
@@ -28,7 +28,7 @@ async def truncated(maker: Maker) -> Figure:
         cut = CUTS[way]
         models = [ServedModel(name, seconds_per_chunk=0.0 if cut else 0.03) for name in TWO]
         with serve(models, seed=7) as fleet:
-            contender = maker(fleet, Limits(timeout=AMPLE), TWO)
+            contender = maker(fleet, Limits(timeout=WAITED_FOR), TWO)
             if cut is None:
                 answer = await _killed_on_the_way(contender, fleet, PLACES.index(place))
             else:

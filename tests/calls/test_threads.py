@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextvars
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
+from pointsman import Router
+from pointsman.failover.calls import CallSettings
 from pointsman.failover.threads import pumped, watched
 
 
@@ -31,6 +33,24 @@ def test_one_thread_serves_call_after_call() -> None:
 
 def test_without_a_timeout_no_thread_is_needed() -> None:
     assert watched(me, Limited(timeout=None)) == threading.get_ident()
+
+
+@pytest.mark.parametrize(
+    ("settings", "watched_over"),
+    [
+        ({}, True),
+        ({"deadline": None}, False),
+        ({"deadline": None, "timeout": 20}, True),
+        ({"deadline": None, "adaptive_timeout": True}, True),
+        ({"deadline": None, "adaptive_timeout": False}, False),
+    ],
+)
+def test_a_thread_watches_over_calls_where_somebody_has_limited_their_time(
+    make_router: Callable[..., Router], settings: dict[str, Any], watched_over: bool
+) -> None:
+    router = make_router(calls=CallSettings(**settings))
+    threads = [router.run("hi", lambda _: {"thread": threading.get_ident()})["thread"] for _ in range(20)]
+    assert (threads[-1] != threading.get_ident()) is watched_over  # by now the model's pace is known
 
 
 def test_a_hundred_hangs_hold_up_nobody() -> None:

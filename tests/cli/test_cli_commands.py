@@ -183,6 +183,20 @@ def test_validate_finds_nothing_wrong_with_a_good_file(invoke: Invoke, write: Wr
     assert result.stderr == ""
 
 
+def test_validate_reads_the_folders_configuration_unless_a_file_is_named(
+    invoke: Invoke, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(TWO)
+    assert invoke("validate").stdout.startswith("pointsman.yaml: fine")
+    monkeypatch.setenv("POINTSMAN_CONFIG", write("models: 3\n", "other.yaml"))
+    assert invoke("validate").exit_code == 1
+
+
+def test_validate_says_what_a_file_without_sections_holds(invoke: Invoke, write: Write) -> None:
+    result = invoke("validate", write("[1, 2]\n"))
+    assert "the file holds a list, expected sections such as `models:`" in result.stderr
+
+
 def test_validate_shows_every_problem_where_it_stands(invoke: Invoke, write: Write) -> None:
     text = (
         "policy: luck\n"
@@ -254,7 +268,7 @@ def test_a_key_in_the_file_is_refused_and_not_repeated(invoke: Invoke, write: Wr
         (["validate", "good.yaml"], 0),
         (["validate", "bad.yaml"], 1),
         (["validate", "missing.yaml"], 1),
-        (["validate"], 2),
+        (["validate"], 1),
         (["models", "--no-such-option"], 2),
         (["bench"], 1),
         (["report"], 1),

@@ -29,7 +29,7 @@ def _session_fleet() -> Iterator[ModelFleet]:
         ServedModel("middle", input_price_per_1m=1.0, output_price_per_1m=2.0, context_window=SMALL),
         ServedModel("large", input_price_per_1m=5.0, output_price_per_1m=9.0, context_window=LARGE),
     ]
-    with serve(models, seed=7, life_limit=600) as fleet:
+    with serve(models, seed=7, life_limit=1800) as fleet:
         yield fleet
 
 

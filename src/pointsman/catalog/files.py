@@ -15,7 +15,7 @@ from pointsman.catalog import capabilities
 from pointsman.catalog.bounds import short
 from pointsman.catalog.loader import Bounds, load_file, load_text, locate
 from pointsman.catalog.pools import Pool
-from pointsman.catalog.spec import ModelSpec, nearest
+from pointsman.catalog.spec import ModelSpec, nearest, uncapitalized
 from pointsman.errors import CatalogError, ConfigError, InvalidModelError
 
 _T = TypeVar("_T", bound=BaseModel)
@@ -207,7 +207,7 @@ def validated(
             elif each["type"] == "missing":
                 text, hint = f"{field_name!r} is missing", None
             else:
-                text, hint = f"{field_name}: {each['msg'].lower()}", None
+                text, hint = f"{field_name}: {uncapitalized(each['msg'])}", None
             line, column = locate(tree, at)
             problems.append(ConfigError(text, hint=hint, path=path, line=line, column=column))
         return None

@@ -336,7 +336,7 @@ def _problem(each: Any, field: str | None, name: object) -> InvalidModelError:
             reason = str(each["ctx"]["error"])
             return InvalidModelError(f"{of}{field + ': ' if field else ''}{reason}", field=field)
         case _:
-            return InvalidModelError(f"{of}{field}: {each['msg'].lower()}{_found(each, field)}", field=field)
+            return InvalidModelError(f"{of}{field}: {uncapitalized(each['msg'])}{_found(each, field)}", field=field)
 
 
 def _found(each: Any, field: str | None) -> str:
@@ -346,6 +346,11 @@ def _found(each: Any, field: str | None) -> str:
         return f"; found {type(value).__name__}"
     text = repr(value)
     return f"; found {text}" if len(text) <= 40 else f"; found {type(value).__name__} of {len(text)} characters"
+
+
+def uncapitalized(message: str) -> str:
+    """A message for the middle of a line; a pattern in it stays as it is."""
+    return message[:1].lower() + message[1:]
 
 
 def nearest(name: str, names: Any) -> str | None:

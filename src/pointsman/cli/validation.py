@@ -10,7 +10,7 @@ import click
 
 from pointsman.catalog.files import gathered, parse_catalogue
 from pointsman.catalog.loader import load_file
-from pointsman.cli.options import json_option
+from pointsman.cli.options import json_option, require_config
 from pointsman.cli.schema import SECTIONS_WITHOUT_EFFECT
 from pointsman.cli.writing import print_json
 from pointsman.config import LifecycleSettings, Settings, read_settings
@@ -23,19 +23,20 @@ _SHOWN = 10
 
 
 @click.command()
-@click.argument("file")
+@click.argument("file", required=False, envvar="POINTSMAN_CONFIG")
 @click.option("--as-of", type=click.DateTime(["%Y-%m-%d"]), help="Judge lifecycles as of this day.  [default: today]")
 @click.option("--all", "show_all", is_flag=True, help="Every warning, however many.")
 @json_option
 @click.option(
     "--days", type=click.IntRange(min=0), help="How far ahead to look.  [default: the file's notice_days, 90]"
 )
-def validate(file: str, as_of: datetime | None, days: int | None, *, show_all: bool, as_json: bool) -> None:
-    """Check a configuration FILE; every problem gets a line.
+def validate(file: str | None, as_of: datetime | None, days: int | None, *, show_all: bool, as_json: bool) -> None:
+    """Check a configuration FILE, ./pointsman.yaml unless given; every problem gets a line.
 
     Exits 0 if the file can be used, 1 if not. What can be used but will surprise you is a warning, and so is every
     model, of the file or of a catalogue it includes, that is deprecated or will be gone within the days asked for.
     """
+    file = require_config(file)
     try:
         registry, settings = _read(file)
     except CatalogError as error:

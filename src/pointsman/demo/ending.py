@@ -36,9 +36,10 @@ def show_ending(console: Console, scene: Scene, router: Router, traffic: Traffic
     late = f"; {traffic.grades_not_taken} came too late" if traffic.grades_not_taken else ""
     print_plain(console, f"grades    {traffic.grades} taught the policy{late}")
     print_plain(console, f"money     {money(scene)}; the prices are made up")
-    kept = (
-        "" if store is None else f"\n  pointsman replay {store.name:<18} how other policies would have done on this log"
-    )
+    kept = ""
+    if store is not None:
+        here = store.relative_to(store.cwd()) if store.is_relative_to(store.cwd()) else store
+        kept = f"\n  pointsman replay {here!s:<18} how other policies would have done on this log"
     print_plain(console, f"\n{_NEXT}{kept}\n")
     print_lost(console, scene)
 

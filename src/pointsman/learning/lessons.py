@@ -31,7 +31,7 @@ from pointsman.policies.base import LearningPolicy, Lesson
 from pointsman.registry.snapshot import Arms
 from pointsman.stores.base import Store, Write
 from pointsman.stores.write_behind import WriteBehind
-from pointsman.types import Clock, Outcome
+from pointsman.types import Clock, Outcome, is_score
 
 _log = logging.getLogger("pointsman")
 
@@ -208,7 +208,7 @@ class Learning:
             parts: what the score was made of, for the ledger.
             weight: how much it counts against a score of a person.
         """
-        if not _is_score(score):
+        if not is_score(score):
             raise InvalidFeedbackError(f"the score is {score!r}; expected a number from 0 to 1")
         known_here = self._open.get(decision_id)
         if known_here is not None:
@@ -363,7 +363,3 @@ def _probability(decision: RoutingDecision, spec: ModelSpec) -> float:
     """With which the decision would have drawn this model; 0 for one that was behind."""
     position = decision.arms.positions.get(spec.key)
     return 0.0 if position is None else decision.probabilities[position]
-
-
-def _is_score(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0.0 <= value <= 1.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from functools import partial
+from importlib.metadata import version
 from typing import Any, Protocol
 
 from litellm.types.llms.openai import ResponsesAPIResponse
@@ -12,6 +13,9 @@ from litellm.types.utils import EmbeddingResponse, ModelResponse, TextCompletion
 from pointsman.errors import EmptyAnswerError, PointsmanError, TruncatedStreamError
 from pointsman.failover.readings import Reading, field, read
 from pointsman.litellm.outcomes import metadata_of
+
+# Before 1.106 it starts a synchronous stream that broke from the beginning, however often all of them have.
+_LITELLM = tuple(map(int, version("litellm").split(".")[:2]))
 
 # Methods that make one attempt: chat, text, embeddings, and what the Responses and the Messages API go through.
 _WHOLE = ("_completion", "_embedding")
@@ -68,7 +72,7 @@ class AnswerGuard:
     def install(self) -> None:
         """Stand in front of each method that there is."""
         guards: dict[str, Any] = {
-            "_completion_streaming_iterator": self._stream,
+            **({"_completion_streaming_iterator": self._stream} if _LITELLM >= (1, 106) else {}),
             "_acompletion_streaming_iterator": self._astream,
             **{name: partial(self._complete, name) for name in _WHOLE},
             **{name: partial(self._acomplete, name) for name in _AWHOLE},

@@ -50,11 +50,14 @@ def make_policy(given: str | Mapping[str, Any] | Policy) -> Policy:
         found = short(name) if isinstance(name, str) else f"named by a {type(name).__name__}"
         raise ConfigError(f"there is no policy {found}", hint=f"one of: {', '.join(policy_names())}")
     build: Callable[..., Policy] = getattr(import_module(f"pointsman.policies.{name}"), _POLICIES[name])
-    known = [each for each in inspect.signature(build).parameters if each != "self"]
-    for option in options:
+    known = {each: it.default for each, it in inspect.signature(build).parameters.items() if each != "self"}
+    for option, value in options.items():
         if option not in known:
             hint = f"one of: {', '.join(known)}" if known else "it has no options"
             raise ConfigError(f"policy {name!r} has no option {option!r}", hint=hint)
+        if type(known[option]) in {int, float} and not isinstance(value, int | float):
+            found = short(value) if isinstance(value, str) else f"a {type(value).__name__}"
+            raise ConfigError(f"policy {name!r}: {option} is {found}; expected a number")
     try:
         return build(**options)
     except (TypeError, ValueError) as error:
