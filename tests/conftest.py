@@ -11,11 +11,16 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from hypothesis import HealthCheck, settings
 from redis_server import RedisServer, find_redis
 from samples import make_spec
 
 from pointsman import ModelRegistry, Router
 from pointsman.testing import FakeClock
+
+# How long an example takes says how busy the machine is, and nothing else.
+settings.register_profile("pointsman", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("pointsman")
 
 
 @pytest.fixture

@@ -59,7 +59,7 @@ def test_memory_keys_and_threads_stay_as_they_were(policy: str, clock: FakeClock
     before = resident_mib()
     play(rounds)
     grown = resident_mib() - before
-    assert threading.active_count() == threads
+    assert threading.active_count() <= threads
     assert grown < 16, f"{grown:.1f} MiB more after {rounds:,} requests"
 
 

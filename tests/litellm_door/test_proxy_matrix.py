@@ -28,7 +28,9 @@ if LITELLM >= (1, 106):
     STREAM_FAULTS.append("reset_after_first_chunk")
 
 # What is lost: a Responses stream has begun, for the client, before anybody can know that nothing will come.
-KNOWN = {"responses_stream": {"empty_answer", "clean_eof_after_first_chunk"}}
+KNOWN = {"responses_stream": {"empty_answer"}}
+if LITELLM < (1, 109):
+    KNOWN["responses_stream"].add("clean_eof_after_first_chunk")
 if LITELLM < (1, 106):
     KNOWN["chat_stream"] = KNOWN["responses_stream"]
 
