@@ -174,7 +174,7 @@ async def all_unavailable(maker: Maker) -> Figure:
 
 
 async def hanging_first(maker: Maker) -> Figure:
-    timeout, lanes = 1.0, 10
+    timeout, lanes = 1.5, 10
     with fleet_of(TWO) as fleet:
         contender = maker(fleet, Limits(timeout=timeout), TWO)
         healthy = await ask_many(contender, [QUESTION] * 110, at_once=lanes)
