@@ -147,3 +147,24 @@ def test_the_reasons_of_a_refusal_arrive_too(router: Router) -> None:
     bytes_of_it = pickle.dumps(caught.value)
     assert b"secret" not in bytes_of_it
     assert pickle.loads(bytes_of_it).excluded["openai:m"].check == "needs"  # noqa: S301  our own bytes
+
+
+def test_a_coroutine_function_is_not_run_without_a_loop(make_router: Callable[..., Router]) -> None:
+    async def call(_: Any) -> str:
+        return "never awaited"
+
+    with pytest.raises(InvalidRequestError, match="coroutine"):
+        make_router().run("hello", call)
+
+
+def test_settings_may_be_mappings_and_what_is_wrong_in_them_is_said(registry: ModelRegistry) -> None:
+    assert Router(registry, "cheapest", calls={"deadline": 5}, health={"slow": 2}).calls.deadline == 5
+    with pytest.raises(ConfigError, match="tiemout"):
+        Router(registry, "cheapest", calls={"tiemout": 5})
+
+
+def test_statistics_count_attempts_for_policies_that_do_not_learn(make_router: Callable[..., Router]) -> None:
+    with make_router("cheapest") as router:
+        router.run("hello", lambda _: "hi")
+        stats = router.statistics()["selection_stats"]
+    assert stats["total_attempts"] == 1

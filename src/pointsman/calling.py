@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from typing import Any, TypedDict, Unpack
+from typing import Any, Self, TypedDict, Unpack
 
 from pointsman import caller
 from pointsman.catalog.parameters import Dialect
 from pointsman.catalog.spec import ModelSpec
 from pointsman.decision import RoutingDecision
+from pointsman.errors import InvalidRequestError
 from pointsman.failover import drivers
 from pointsman.failover.blame import Blame
 from pointsman.failover.calls import CallLedger, CallSettings, RetryScope
@@ -65,6 +67,16 @@ class Calling(ABC):
     @abstractmethod
     def decide(self, request: Request | str) -> RoutingDecision:
         """Choose who serves; makes no call."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Write what waits and give back what is held."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def run(
         self,
@@ -232,6 +244,8 @@ class Calling(ABC):
         """Carry out a decision that was made before; the record holds the answer and every attempt."""
         settings = self.calls.with_changes(**limits)
         steps = self._steps(decision, dialect, settings)
+        if inspect.iscoroutinefunction(call):
+            raise InvalidRequestError("the call is a coroutine function", field="call", hint="await arun(...) takes it")
         return drivers.run(steps, call, self.clock, reader, guarded=not honours_timeout and settings.limits_time)
 
     async def aexecute(

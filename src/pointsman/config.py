@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -28,6 +28,8 @@ from pointsman.registry.models import ModelRegistry
 from pointsman.stores.urls import open_store
 from pointsman.telemetry.settings import TelemetrySettings
 from pointsman.wishes import read_soft
+
+_Section = TypeVar("_Section", bound=BaseModel)
 
 DEFAULT_POLICY = "adaptive"
 DEFAULT_STORE = "memory://"
@@ -79,6 +81,21 @@ class Settings:
     cache: CacheSettings | None = None
     loading: LoadingSettings | None = None
     checks: CheckSettings | None = None
+
+
+def typed(section: str, kind: type[_Section], given: _Section | Mapping[str, Any] | None) -> _Section | None:
+    """Settings as they are, or made of a mapping such as a section of the file.
+
+    Raises:
+        ConfigError: E4006, naming what is wrong.
+    """
+    if given is None or isinstance(given, kind):
+        return given
+    problems: list[CatalogError] = []
+    made = validated(kind, given, {}, (section,), None, problems)
+    if problems:
+        raise gathered(problems)
+    return made
 
 
 def load_config(path: str | Path) -> tuple[ModelRegistry, Settings]:

@@ -13,7 +13,7 @@ from pointsman.calling import Calling
 from pointsman.catalog.discovery_settings import DiscoverySettings
 from pointsman.catalog.spec import ModelSpec
 from pointsman.chooser import Chooser
-from pointsman.config import DEFAULT_POLICY, DEFAULT_STORE, Settings, load_config
+from pointsman.config import DEFAULT_POLICY, DEFAULT_STORE, Settings, load_config, typed
 from pointsman.decision import RoutingDecision
 from pointsman.discovery import Discovery, DiscoverySchedule
 from pointsman.eligibility.question import Rules
@@ -46,17 +46,10 @@ from pointsman.stores.base import Store
 from pointsman.stores.urls import open_store
 from pointsman.types import Clock, Outcome, Request, SystemClock
 from pointsman.watch import FileWatch
+from pointsman.wishes import SPELLINGS
 
 # Seconds that `flush` and `close` wait for judges.
 _LONGEST_JUDGING = 10.0
-
-# Requirements as other registries spell them.
-_WISHES = {
-    "capabilities": "needs",
-    "exclude_models": "exclude",
-    "preferred_models": "prefer",
-    "preferred_providers": "prefer_providers",
-}
 
 
 class Router(Calling, RouterNames):
@@ -91,15 +84,15 @@ class Router(Calling, RouterNames):
         store: str | Store = DEFAULT_STORE,
         *,
         seed: int | None = None,
-        health: HealthSettings | None = None,
-        calls: CallSettings | None = None,
+        health: HealthSettings | Mapping[str, Any] | None = None,
+        calls: CallSettings | Mapping[str, Any] | None = None,
         retry_wait: Callable[[Any], float] | None = None,
         retry_stop: Callable[[Any], bool] | None = None,
         rules: Rules | None = None,
-        discovery: DiscoverySettings | None = None,
-        ledger: LedgerSettings | None = None,
-        limits: LimitSettings | None = None,
-        budget: BudgetSettings | None = None,
+        discovery: DiscoverySettings | Mapping[str, Any] | None = None,
+        ledger: LedgerSettings | Mapping[str, Any] | None = None,
+        limits: LimitSettings | Mapping[str, Any] | None = None,
+        budget: BudgetSettings | Mapping[str, Any] | None = None,
         buckets: Buckets | None = None,
         clock: Clock | None = None,
         cache: ModelCache | CacheSettings | str | Sequence[str] | bool | None = None,
@@ -109,7 +102,9 @@ class Router(Calling, RouterNames):
     ) -> None:
         if not isinstance(registry, ModelRegistry):
             raise ConfigError(f"{type(registry).__name__} is no ModelRegistry", hint="files: Router.from_config(path)")
-        self._discovery = discovery
+        health, calls = typed("health", HealthSettings, health), typed("calls", CallSettings, calls)
+        limits, budget = typed("limits", LimitSettings, limits), typed("budget", BudgetSettings, budget)
+        self._discovery = typed("discovery", DiscoverySettings, discovery)
         self.registry = registry
         self.policy = make_policy(policy)
         self.store = kept_off_calls(open_store(store))
@@ -123,7 +118,7 @@ class Router(Calling, RouterNames):
             buckets = shared_buckets(self.store, self.clock, lambda: self.replicas)
         self._limits = Limits(self.clock, limits, budget, buckets)
         self._chooser = Chooser(registry, self.policy, self._health, self.clock, Random(seed), rules, self._limits)
-        self.ledger = Ledger(self.store, ledger, self.clock)
+        self.ledger = Ledger(self.store, typed("ledger", LedgerSettings, ledger), self.clock)
         self._audience = Audience()
         self._relays: tuple[Callable[[], None], ...] = ()
         self._learning = Learning(self._chooser, self.store, self.ledger, self.clock, self._audience)
@@ -249,7 +244,7 @@ class Router(Calling, RouterNames):
     def select_model(self, requirements: Mapping[str, Any] | None = None, **keywords: Any) -> ModelSpec:
         """Choose and return just the model; `capabilities=` and `exclude_models=` are read too."""
         wishes = {**(requirements or {}), **keywords}
-        return self.decide(Request(**{_WISHES.get(name, name): value for name, value in wishes.items()})).spec
+        return self.decide(Request(**{SPELLINGS.get(name, name): value for name, value in wishes.items()})).spec
 
     @property
     def available_models(self) -> list[ModelSpec]:

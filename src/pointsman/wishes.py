@@ -9,6 +9,14 @@ from typing import Any
 
 from pointsman.errors import InvalidRequestError
 
+# Requirements as other registries spell them.
+SPELLINGS = {
+    "capabilities": "needs",
+    "exclude_models": "exclude",
+    "preferred_models": "prefer",
+    "preferred_providers": "prefer_providers",
+}
+
 # What a request may give up when nobody can serve it, in the order that serves most people: comfort before money
 # before competence before where the data goes. Everything else is hard: without it the call fails or must not be made.
 SOFT = (

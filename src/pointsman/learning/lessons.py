@@ -78,6 +78,7 @@ class Learning:
         self._learner = self._policy if isinstance(self._policy, LearningPolicy) else None
         self._space = f"learnt.{chooser.choice.name}"
         self._open: OrderedDict[str, _Open] = OrderedDict()
+        self._attempts: dict[str, tuple[int, int]] = {}
         self.failed_writes = 0
         self.judging: Judging | None = None
         self.ensure_exchange: Callable[[], None] = _nobody_exchanges
@@ -157,6 +158,9 @@ class Learning:
                 known.answered = spec
             if decision.request.session is not None:
                 self._chooser.keep_session(decision.request, spec)
+        if self._learner is None:
+            attempts, good = self._attempts.get(spec.arm, (0, 0))
+            self._attempts[spec.arm] = attempts + 1, good + outcome.ok
         self._tokens.take_in(record)
         if self._store.shared and self._tokens.waiting:
             self.ensure_exchange()
@@ -252,11 +256,17 @@ class Learning:
     # -- state
 
     def statistics(self) -> dict[str, dict[str, float]]:
-        """Per arm what the policy knows; empty for policies that do not learn."""
-        return self._policy.statistics() if isinstance(self._policy, LearningPolicy) else {}
+        """Per arm what the policy knows; of policies that do not learn, how this process's attempts went."""
+        if isinstance(self._policy, LearningPolicy):
+            return self._policy.statistics()
+        return {
+            arm: {"attempts": float(attempts), "successes": float(good), "success_rate": good / attempts}
+            for arm, (attempts, good) in list(self._attempts.items())
+        }
 
     def reset(self) -> None:
         """Forget what was learnt, here and in the store; the ledger keeps its rows."""
+        self._attempts.clear()
         if isinstance(self._policy, LearningPolicy):
             self._policy.reset()
             self._try(lambda: self._store.clear(self._space))
