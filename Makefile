@@ -17,7 +17,7 @@ help:  ## show this list
 
 $(READY): pyproject.toml
 	@test -n "$(PYTHON)" || { echo "pointsman needs Python 3.11 or newer; none found on PATH"; exit 1; }
-	@echo "setting up $(VENV) with $(PYTHON) (about a minute)"
+	@echo "setting up $(VENV) with $(PYTHON) (two minutes or three)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --editable '.[dev]' 2>&1 | { grep -v -E '^WARNING: Location|notice' || true; }; \
 		test $${PIPESTATUS[0]} -eq 0
@@ -28,12 +28,15 @@ setup: $(READY)  ## create .venv and install pointsman with everything for devel
 demo: $(READY)  ## three honest minutes: model servers, faults, learning, zero lost requests
 	@$(BIN)/pointsman demo $(ARGS)
 
+# Tests wait for servers more than they compute, so more of them than cores run at a time; each file in one process.
+SIDE_BY_SIDE := -n 4 --dist loadfile
+
 test: $(READY)  ## all tests (under 10 minutes; those for Redis skip without its binary)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
 test-all: $(READY)  ## all tests, then the longer checks again with all their rounds
-	$(BIN)/python -m pytest $(ARGS)
-	POINTSMAN_LONG=1 $(BIN)/python -m pytest -m long $(ARGS)
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
+	POINTSMAN_LONG=1 $(BIN)/python -m pytest -m long $(SIDE_BY_SIDE) $(ARGS)
 
 test-versions: $(READY)  ## the doors' tests on the oldest and newest LangChain and LiteLLM (installs them from the index)
 	$(BIN)/python tests/versions.py $(ARGS)

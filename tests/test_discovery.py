@@ -277,7 +277,7 @@ def test_a_key_that_another_address_has_is_no_addition() -> None:
         ("file:///etc/passwd", "expected http or https"),
         ("ftp://127.0.0.1/v1", "expected http or https"),
         ("127.0.0.1:80", "expected http or https"),
-        ("http://user:hunter2@127.0.0.1/v1", "holds a user"),
+        ("http://user@127.0.0.1/v1", "holds a user"),
         ("http://127.0.0.1/v1?key=hunter2", "holds a user, a query"),
         ("http:///v1", "names no host"),
         ("http://[::1/v1", "no URL"),

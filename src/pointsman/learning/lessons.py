@@ -158,7 +158,7 @@ class Learning:
                 known.answered = spec
             if decision.request.session is not None:
                 self._chooser.keep_session(decision.request, spec)
-        if self._learner is None:
+        if self._learner is None and not outcome.cached:
             attempts, good = self._attempts.get(spec.arm, (0, 0))
             self._attempts[spec.arm] = attempts + 1, good + outcome.ok
         self._tokens.take_in(record)
