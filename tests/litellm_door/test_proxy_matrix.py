@@ -123,7 +123,7 @@ def _results(
     served, _ = ask(proxy)
     for fault in faults:
         result = "not met"
-        for _ in range(8):  # which model comes first changes as some fall ill and others recover
+        for _ in range(60):  # which model comes first changes as some fall ill and others recover
             first = served
             fleet.heal()
             fleet[first].clear()
