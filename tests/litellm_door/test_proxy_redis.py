@@ -26,9 +26,7 @@ LONG = "POINTSMAN_LONG" in os.environ
 def exchanges(link: RedisLink) -> list[float]:
     """When each of the two was last heard of, by the server's clock in milliseconds."""
     found = link.ask("ZRANGE", link.key("health", "replicas"), 0, -1, "WITHSCORES")
-    moments = [float(each) for each in found[1::2]]
-    assert len(moments) == 2
-    return moments
+    return [float(each) for each in found[1::2]]
 
 
 @pytest.mark.long
@@ -50,7 +48,7 @@ def test_a_breaker_that_opened_in_one_proxy_is_open_in_the_other(
         assert [first.post("/v1/chat/completions", BODY)[0] for _ in range(20)] == [200] * 20
         opened = float(link.ask("HGET", link.key("health", "windows"), "breaker|lm_studio:cheap").split()[0])
         heard = threading.Event()
-        while not all(at > opened for at in exchanges(link)):
+        while sum(at > opened for at in exchanges(link)) < 2:  # each is heard of about every second
             heard.wait(0.05)
         asked_by_first = cheap.calls - before
         status, headers, _ = second.post("/v1/chat/completions", BODY)
