@@ -71,16 +71,26 @@ class Proxy:
 
     def post(self, path: str, body: Mapping[str, Any], **headers: str) -> tuple[int, Any, Any]:
         """Status, headers and body of a request by hand."""
+        try:
+            with self._open(path, body, headers) as response:
+                return response.status, response.headers, json.load(response)
+        except urllib.error.HTTPError as error:
+            return error.code, error.headers, json.load(error)
+
+    def events(self, path: str, body: Mapping[str, Any]) -> tuple[Any, list[Any]]:
+        """Headers and events of a stream by hand."""
+        with self._open(path, body, {}) as response:
+            lines = response.read().decode().splitlines()
+            data = [line.removeprefix("data:").strip() for line in lines if line.startswith("data:")]
+            return response.headers, [json.loads(each) for each in data if each != "[DONE]"]
+
+    def _open(self, path: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> Any:
         request = urllib.request.Request(  # noqa: S310  our own loopback address
             f"{self.url}{path}",
             json.dumps(body).encode(),
             {"authorization": f"Bearer {self.key}", "content-type": "application/json", **headers},
         )
-        try:
-            with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310
-                return response.status, response.headers, json.load(response)
-        except urllib.error.HTTPError as error:
-            return error.code, error.headers, json.load(error)
+        return urllib.request.urlopen(request, timeout=60)  # noqa: S310
 
     def __enter__(self) -> Self:
         command = [str(Path(sys.executable).with_name("litellm")), "--config", "config.yaml"]

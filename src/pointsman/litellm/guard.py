@@ -7,11 +7,10 @@ from functools import partial
 from importlib.metadata import version
 from typing import Any, Protocol
 
-from litellm.types.llms.openai import ResponsesAPIResponse
-from litellm.types.utils import EmbeddingResponse, ModelResponse, TextCompletionResponse
-
 from pointsman.errors import EmptyAnswerError, PointsmanError, TruncatedStreamError
-from pointsman.failover.readings import Reading, field, read
+from pointsman.failover.readings import Reading, read
+from pointsman.litellm.answers import is_empty
+from pointsman.litellm.openings import opened
 from pointsman.litellm.outcomes import metadata_of
 
 # Before 1.106 it starts a synchronous stream that broke from the beginning, however often all of them have.
@@ -20,6 +19,10 @@ _LITELLM = tuple(map(int, version("litellm").split(".")[:2]))
 # Methods that make one attempt: chat, text, embeddings, and what the Responses and the Messages API go through.
 _WHOLE = ("_completion", "_embedding")
 _AWHOLE = ("_acompletion", "_atext_completion", "_aembedding", "_ageneric_api_call_with_fallbacks_helper")
+# Streams of these are handed out before they have said anything; chat's went on to fallbacks by themselves since 1.106.
+_OPENED = frozenset(_AWHOLE[1:] if _LITELLM >= (1, 106) else _AWHOLE)
+# Where a stream of the Responses API keeps the chat stream that it translates.
+_WITHIN = "litellm_custom_stream_wrapper"
 
 
 class Told(Protocol):
@@ -29,32 +32,11 @@ class Told(Protocol):
         """The metadata of its call, what is wrong, and whether content had gone out."""
 
 
-def is_empty(answer: Any) -> bool:
-    """Whether this is an answer, of any of LiteLLM's kinds, and there is nothing in it."""
-    if isinstance(answer, ModelResponse | TextCompletionResponse):
-        return read(answer).empty
-    if isinstance(answer, EmbeddingResponse):
-        return not answer.data
-    if isinstance(answer, ResponsesAPIResponse):
-        return answer.status in (None, "completed") and not any(_says_something(each) for each in answer.output)
-    if isinstance(answer, Mapping) and answer.get("type") == "message":
-        ended_well = answer.get("stop_reason") in (None, "end_turn")
-        return ended_well and not any(_says_something(each) for each in answer.get("content") or ())
-    return False
-
-
-def _says_something(block: Any) -> bool:
-    """A block of the Responses or the Messages API: a message says what its parts say, and a tool call enough."""
-    kind = field(block, "type")
-    if kind == "message":
-        return any(_says_something(part) for part in field(block, "content") or ())
-    return kind not in ("text", "output_text") or bool(field(block, "text"))
-
-
 class AnswerGuard:
     """Stands between a LiteLLM router's attempts and its failover, which then goes on to the next deployment.
 
-    It looks at calls that carry our key and at no others. The methods it stands in front of are LiteLLM's own business; where a version has other ones, answers stay unguarded.
+    It looks at calls that carry our key and at no others. The methods it stands in front of are LiteLLM's own business;
+    where a version has other ones, answers stay unguarded.
 
     Args:
         host: the LiteLLM router.
@@ -92,7 +74,11 @@ class AnswerGuard:
         return self._whole(self._before[name](*args, **kwargs), kwargs)
 
     async def _acomplete(self, name: str, *args: Any, **kwargs: Any) -> Any:
-        return self._whole(await self._before[name](*args, **kwargs), kwargs)
+        answer = await self._before[name](*args, **kwargs)
+        if name in _OPENED and hasattr(answer, "__aiter__") and (metadata := metadata_of(kwargs)):
+            self._watch_source(getattr(answer, _WITHIN, None), metadata)
+            return await opened(answer, partial(self._told, metadata))
+        return self._whole(answer, kwargs)
 
     def _stream(self, *args: Any, **kwargs: Any) -> Any:
         self._watch(kwargs)
@@ -111,11 +97,14 @@ class AnswerGuard:
 
     def _watch(self, kwargs: Mapping[str, Any]) -> None:
         """Put a guard around what LiteLLM's stream reads; that is open already, with or without its first chunk."""
-        stream, inner = kwargs.get("model_response"), kwargs.get("initial_kwargs")
-        metadata = metadata_of(inner) if isinstance(inner, Mapping) else {}
+        inner = kwargs.get("initial_kwargs")
+        if isinstance(inner, Mapping) and (metadata := metadata_of(inner)):
+            self._watch_source(kwargs.get("model_response"), metadata)
+
+    def _watch_source(self, stream: Any, metadata: Mapping[str, Any]) -> None:
         source = getattr(stream, "completion_stream", None)
-        if metadata and (hasattr(source, "__next__") or hasattr(source, "__anext__")):
-            stream.completion_stream = _Watched(stream, source, partial(self._told, metadata))  # type: ignore[union-attr]
+        if hasattr(stream, "chunks") and (hasattr(source, "__next__") or hasattr(source, "__anext__")):
+            stream.completion_stream = _Watched(stream, source, partial(self._told, metadata))
 
 
 class _Watched:

@@ -10,7 +10,7 @@ from pointsman.decision import RoutingDecision
 from pointsman.failover.drivers import Steps
 from pointsman.failover.readings import Reading, read
 from pointsman.failover.steps import Attempt, Call, Raised, Reserve, Result, Returned, Step, Wait
-from pointsman.litellm.guard import is_empty
+from pointsman.litellm.answers import is_empty
 from pointsman.litellm.outcomes import unwrapped
 from pointsman.types import Clock, Outcome
 

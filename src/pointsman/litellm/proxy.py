@@ -16,8 +16,8 @@ from pointsman.catalog.files import Catalogue, read_catalogue
 from pointsman.config import Settings, read_settings
 from pointsman.errors import CatalogError, EmptyAnswerError, PointsmanError
 from pointsman.failover.calls import CallSettings
+from pointsman.litellm.answers import is_empty
 from pointsman.litellm.feedback import add_route
-from pointsman.litellm.guard import is_empty
 from pointsman.litellm.headers import response_headers
 from pointsman.litellm.outcomes import CALL_KEY, metadata_of, outcome_of
 from pointsman.litellm.planning import Planner

@@ -1,0 +1,35 @@
+"""What is an answer: whether a success, of any of LiteLLM's kinds, has anything in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from litellm.types.llms.openai import ResponsesAPIResponse
+from litellm.types.utils import EmbeddingResponse, ModelResponse, TextCompletionResponse
+
+from pointsman.failover.readings import field, read
+
+
+def is_empty(answer: Any) -> bool:
+    """Whether this is an answer, of any of LiteLLM's kinds, and there is nothing in it."""
+    if isinstance(answer, ModelResponse | TextCompletionResponse):
+        return read(answer).empty
+    if isinstance(answer, EmbeddingResponse):
+        return not answer.data
+    if isinstance(answer, ResponsesAPIResponse):
+        return answer.status in (None, "completed") and not any(says_something(each) for each in answer.output)
+    if isinstance(answer, Mapping) and answer.get("type") == "message":
+        ended_well = answer.get("stop_reason") in (None, "end_turn")
+        return ended_well and not any(says_something(each) for each in answer.get("content") or ())
+    return False
+
+
+def says_something(block: Any) -> bool:
+    """A block of the Responses or the Messages API: a message says what its parts say, and a tool call enough."""
+    kind = field(block, "type")
+    if kind == "message":
+        return any(says_something(part) for part in field(block, "content") or ())
+    if kind in ("thinking", "reasoning"):
+        return bool(field(block, "thinking") or field(block, "summary") or field(block, "content"))
+    return kind not in ("text", "output_text") or bool(field(block, "text"))
