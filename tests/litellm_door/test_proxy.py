@@ -60,6 +60,23 @@ def test_a_stream_that_dies_before_its_content_goes_on_elsewhere(proxy: Proxy, f
     assert text(proxy)
 
 
+def test_a_stream_names_who_answers_it_though_another_was_asked_first(proxy: Proxy, fleet: ModelFleet) -> None:
+    fleet["cheap"].fail("clean_eof_after_first_chunk")
+    fleet["middle"].fail("reset_after_first_chunk")
+    raw = ask(proxy, stream=True)
+    assert any("large" in (chunk.choices[0].delta.content or "") for chunk in raw.parse() if chunk.choices)
+    assert raw.headers["x-pointsman-model"] == "large"
+    assert raw.headers["x-pointsman-attempts"] == str(fleet.calls)
+
+
+def test_a_stream_that_nobody_can_begin_has_the_status_of_an_error(proxy: Proxy, fleet: ModelFleet) -> None:
+    for server in fleet.values():
+        server.fail("reset_after_first_chunk")
+    with pytest.raises(openai.APIStatusError):
+        ask(proxy, stream=True)
+    assert [server.calls for server in fleet.values()] == [1, 1, 1]
+
+
 def test_a_prompt_never_reaches_a_window_it_does_not_fit(proxy: Proxy, fleet: ModelFleet) -> None:
     fleet["large"].fail("server_error_503")
     with pytest.raises(openai.APIStatusError):

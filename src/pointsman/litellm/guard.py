@@ -19,8 +19,8 @@ _LITELLM = tuple(map(int, version("litellm").split(".")[:2]))
 # Methods that make one attempt: chat, text, embeddings, and what the Responses and the Messages API go through.
 _WHOLE = ("_completion", "_embedding")
 _AWHOLE = ("_acompletion", "_atext_completion", "_aembedding", "_ageneric_api_call_with_fallbacks_helper")
-# Streams of these are handed out before they have said anything; chat's went on to fallbacks by themselves since 1.106.
-_OPENED = frozenset(_AWHOLE[1:] if _LITELLM >= (1, 106) else _AWHOLE)
+# Of these LiteLLM hands streams out as they come.
+_OPENED = frozenset({"_atext_completion", "_ageneric_api_call_with_fallbacks_helper"})
 # Where a stream of the Responses API keeps the chat stream that it translates.
 _WITHIN = "litellm_custom_stream_wrapper"
 
@@ -85,7 +85,8 @@ class AnswerGuard:
         return self._before["_completion_streaming_iterator"](*args, **kwargs)
 
     async def _astream(self, *args: Any, **kwargs: Any) -> Any:
-        self._watch(kwargs)
+        if metadata := self._watch(kwargs):
+            kwargs["model_response"] = await opened(kwargs["model_response"], partial(self._told, metadata))
         return await self._before["_acompletion_streaming_iterator"](*args, **kwargs)
 
     def _whole(self, answer: Any, kwargs: Mapping[str, Any]) -> Any:
@@ -95,11 +96,13 @@ class AnswerGuard:
             raise error
         return answer
 
-    def _watch(self, kwargs: Mapping[str, Any]) -> None:
-        """Put a guard around what LiteLLM's stream reads; that is open already, with or without its first chunk."""
+    def _watch(self, kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Put a guard around what LiteLLM's stream reads, if it is ours; the metadata of its call then."""
         inner = kwargs.get("initial_kwargs")
-        if isinstance(inner, Mapping) and (metadata := metadata_of(inner)):
+        metadata = metadata_of(inner) if isinstance(inner, Mapping) else {}
+        if metadata:
             self._watch_source(kwargs.get("model_response"), metadata)
+        return metadata
 
     def _watch_source(self, stream: Any, metadata: Mapping[str, Any]) -> None:
         source = getattr(stream, "completion_stream", None)

@@ -1,7 +1,7 @@
 """The opening of a stream, held back until it says something: up to there another deployment takes over unseen.
 
-LiteLLM hands a stream of the Responses, the Messages or the text completion API out as soon as the provider has said
-200. Then it is too late to go elsewhere, though nothing has been delivered.
+LiteLLM hands a stream out as soon as the provider has said 200. Then most of its endpoints go nowhere else any more,
+though nothing has been delivered, and the status and the headers of the answer are sent.
 """
 
 from __future__ import annotations
