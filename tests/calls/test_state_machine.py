@@ -26,6 +26,8 @@ DEADLINE = 30.0
 LONGEST_OUT = 900.001  # as floats add up
 STATES = get_args(HealthState)
 
+walked: list[int] = []  # how many events each example has been through
+
 
 class Calls(RuleBasedStateMachine):
     """Four models, the second of them rate limited; the fourth can be taken away and put back."""
@@ -55,6 +57,7 @@ class Calls(RuleBasedStateMachine):
         )
         self.limited_answers: deque[float] = deque(maxlen=1_000)
         self.lost_in_a_row = 0
+        walked.append(0)
 
     # -- what happens
 
@@ -148,6 +151,10 @@ class Calls(RuleBasedStateMachine):
     # -- what must hold
 
     @invariant()
+    def steps_are_counted(self) -> None:
+        walked[-1] += 1
+
+    @invariant()
     def states_are_states_and_nobody_is_out_for_long(self) -> None:
         for name in self.registered():
             report = self.router.health(name)
@@ -189,9 +196,13 @@ class Calls(RuleBasedStateMachine):
 
 
 @pytest.mark.long
-def test_any_sequence_of_events_keeps_the_promises() -> None:
-    # Hypothesis ends an example after about a thousand steps, so it is many examples that make a hundred thousand.
-    rounds, steps = (100, 1_000) if LONG else (15, 60)
+def test_any_sequence_of_events_keeps_the_promises(monkeypatch: pytest.MonkeyPatch) -> None:
+    rounds, steps = (20, 10_000) if LONG else (15, 60)
+    if LONG:
+        # Hypothesis ends an example when it has drawn so much, which is after about a thousand steps.
+        for module in ("internal.conjecture.engine", "stateful"):
+            monkeypatch.setattr(f"hypothesis.{module}.BUFFER_SIZE", 40 * steps)
+    walked.clear()
     run_state_machine_as_test(
         Calls,
         settings=settings(
@@ -201,7 +212,9 @@ def test_any_sequence_of_events_keeps_the_promises() -> None:
             suppress_health_check=list(HealthCheck),
             database=None,
             derandomize=True,
-            # Shrinking a thousand steps takes longer than reading them.
+            # Shrinking thousands of steps takes longer than reading them.
             phases=[Phase.generate] if LONG else list(Phase),
         ),
     )
+    if LONG:  # it stops of its own accord once in 65,536 steps
+        assert sum(walked) >= 0.8 * rounds * steps
