@@ -1,4 +1,4 @@
-"""Model servers for tests: OpenAI's API as real HTTP on loopback, with every fault a provider has shown.
+"""Model servers for tests: OpenAI's and Anthropic's APIs as real HTTP on loopback, with every fault a provider has shown.
 
     >>> from pointsman.testing import Fault, ServedModel, serve
     >>> with serve([ServedModel("cheap", quality=0.6)], seed=7) as fleet:
@@ -6,7 +6,8 @@
     ...     fleet["cheap"].calls
     0
 
-Nothing here knows the rest of pointsman: the servers serve whatever client speaks OpenAI's API.
+Nothing here knows the rest of pointsman: the servers serve whatever client speaks `/v1/chat/completions`, `/v1/completions`,
+`/v1/embeddings`, `/v1/responses` or Anthropic's `/v1/messages`, for which clients take the URL without `/v1`.
 """
 
 from __future__ import annotations

@@ -28,12 +28,13 @@ _PHRASES = ("The answer is {}.", "It is {}.", "{}", "Answer: {}")
 
 
 class BadRequestError(Exception):
-    """The request asks for what no server would do; carries OpenAI's `param`."""
+    """The request asks for what no server would do; carries OpenAI's `param` and `code`."""
 
-    def __init__(self, message: str, param: str | None = None) -> None:
+    def __init__(self, message: str, param: str | None = None, code: str | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.param = param
+        self.code = code
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class Answer:
     text: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
     finish_reason: str = "stop"
+    stop_sequence: str | None = None
 
     @property
     def tokens(self) -> int:
@@ -89,14 +91,14 @@ def answer_text(prompt: str, model: ServedModel, seed: int) -> str:
 
 def shortened(answer: Answer, *, stop: Any, max_tokens: int | None) -> Answer:
     """Cut an answer before the first stop sequence and at the token limit, as the API does."""
-    text, reason = answer.text, answer.finish_reason
+    text, reason, met = answer.text, answer.finish_reason, None
     for sequence in [stop] if isinstance(stop, str) else stop or ():
-        if isinstance(sequence, str) and sequence:
-            text = text.partition(sequence)[0]
+        if isinstance(sequence, str) and sequence and sequence in text:
+            text, met = text.partition(sequence)[0], sequence
     if max_tokens is not None and count_tokens(text) > max_tokens:
         text = text.encode("utf-8", "surrogatepass")[: max_tokens * BYTES_PER_TOKEN].decode("utf-8", "ignore")
-        reason = "length"
-    return Answer(text, answer.tool_calls, reason)
+        reason, met = "length", None
+    return Answer(text, answer.tool_calls, reason, met)
 
 
 def _tool_results(messages: list[Json]) -> str | None:

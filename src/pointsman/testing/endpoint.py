@@ -7,27 +7,28 @@ import random
 import re
 import time
 import uuid
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from .answers import Answer, BadRequestError, answer_chat, answer_text, shortened
-from .delivery import Headers, Reply, StreamReply, deliver, deliver_stream
+from .answers import BadRequestError
+from .delivery import BREAKING, Reply, StreamReply, deliver, deliver_stream
 from .faults import Fault
+from .formats import FORMATS, PLAIN
 from .journal import Entry, Journal
 from .limits import RateLimit, TellsTime
 from .models import RequestRecord, ServedModel
+from .openai_wire import model_entry
 from .plan import FaultPlan
-from .validation import validate
-from .wire import Envelope, embedding_body, embedding_inputs, encode, error_body, model_entry, prompt_of
+from .refusals import Refusal
+from .wire import Chunks, Envelope, WireFormat, encode
 
 if TYPE_CHECKING:
     from .connection import Connection, HttpRequest
 
 __all__ = ["Endpoint"]
 
-_CALL_PATHS = {"/v1/chat/completions", "/v1/completions", "/v1/embeddings"}
 _KEPT_HEADERS = {
-    "content-type", "user-agent", "traceparent", "x-request-id", "x-stainless-retry-count", "x-stainless-timeout", "x-test-fault",
+    "anthropic-beta", "anthropic-version", "content-type", "user-agent", "traceparent", "x-request-id",
+    "x-stainless-retry-count", "x-stainless-timeout", "x-test-fault",
 }  # fmt: skip
 _FAULT_IN_TEXT = re.compile(r"\[\[fault:([\w.]+)\]\]")
 
@@ -35,12 +36,13 @@ _FAULT_IN_TEXT = re.compile(r"\[\[fault:([\w.]+)\]\]")
 class _Call:
     """One request for a completion or an embedding, and the headers its answer will carry."""
 
-    def __init__(self, request: HttpRequest, body: dict[str, Any] | None) -> None:
+    def __init__(self, request: HttpRequest, wire: WireFormat, model: ServedModel) -> None:
         self.request = request
-        self.body = body
-        self.id = uuid.uuid4().hex
-        self.headers: Headers = [("x-request-id", f"req_{self.id}"), ("openai-processing-ms", "1")]
-        self.text, self.size, self.tokens = prompt_of(request.path, body or {})
+        self.format = wire
+        self.body = _json_object(request.body)
+        self.text, self.size, tokens = wire.prompt(self.body or {})
+        self.envelope = Envelope(uuid.uuid4().hex, model, self.body or {}, tokens)
+        self.headers = wire.headers(self.envelope.request_id)
 
     def metadata(self) -> dict[str, Any]:
         if self.body is None:
@@ -49,9 +51,13 @@ class _Call:
             "model": str(self.body.get("model")),
             "stream": self.body.get("stream") is True,
             "prompt_bytes": self.size,
-            "prompt_tokens": self.tokens,
+            "prompt_tokens": self.envelope.prompt_tokens,
             "fields": tuple(sorted(self.body)),
         }
+
+    def refuse(self, refusal: Refusal) -> Reply:
+        status, body = self.format.error(refusal, self.envelope)
+        return Reply(status, encode(body), [*self.headers, *refusal.headers])
 
 
 class Endpoint:
@@ -70,49 +76,46 @@ class Endpoint:
     async def handle(self, connection: Connection, request: HttpRequest) -> None:
         """Answer one request."""
         kept = {name: value for name, value in request.headers.items() if name in _KEPT_HEADERS}
-        record = RequestRecord(request.path, headers=kept, has_key="authorization" in request.headers)
-        is_call = request.method == "POST" and request.path in _CALL_PATHS
+        wire = FORMATS.get(request.path, PLAIN)
+        record = RequestRecord(request.path, headers=kept, has_key=wire.has_key(request.headers))
+        is_call = request.method == "POST" and request.path in FORMATS
         entry = self.journal.open(record, is_call=is_call)
         try:
             if is_call:
-                await self._call(connection, request, entry)
+                await self._call(connection, _Call(request, wire, self.model), entry)
             else:
-                await deliver(connection, self._lookup(request), None, entry)
+                await deliver(connection, self._look_up(request, wire), None, entry)
         finally:
             entry.end()
 
-    def _lookup(self, request: HttpRequest) -> Reply:
-        if (refusal := self._key_refusal(request)) is not None:
-            return refusal
+    def _look_up(self, request: HttpRequest, wire: WireFormat) -> Reply:
         entry = model_entry(self.model.name, self._created)
         known = {"/v1/models": {"object": "list", "data": [entry]}, f"/v1/models/{self.model.name}": entry}
-        if request.path in (_CALL_PATHS if request.method == "GET" else {*_CALL_PATHS, *known}):
-            return _refusal(405, f"Method {request.method} is not allowed here.", "method_not_supported")
-        if request.path in known:
+        refusal = self._key_refusal(request, wire)
+        if refusal is None and request.path in (FORMATS if request.method == "GET" else {*FORMATS, *known}):
+            refusal = Refusal(405, f"Method {request.method} is not allowed here.", "method_not_supported")
+        if refusal is None and request.path in known:
             return Reply(200, encode(known[request.path]))
-        if request.path.startswith("/v1/models/"):
-            return self._model_missing(request.path.removeprefix("/v1/models/"))
-        return _refusal(404, f"Unknown request URL: {request.method} {request.path}.", "unknown_url")
+        if refusal is None and request.path.startswith("/v1/models/"):
+            refusal = Refusal.of_missing_model(request.path.removeprefix("/v1/models/"))
+        if refusal is None:
+            refusal = Refusal(404, f"Unknown request URL: {request.method} {request.path}.", "unknown_url")
+        status, body = wire.error(refusal)
+        return Reply(status, encode(body))
 
-    def _key_refusal(self, request: HttpRequest) -> Reply | None:
-        if self.model.requires_key is None:
+    def _key_refusal(self, request: HttpRequest, wire: WireFormat) -> Refusal | None:
+        key = self.model.requires_key
+        if key is None or wire.accepts(request.headers, key):
             return None
-        if request.headers.get("authorization", "") == f"Bearer {self.model.requires_key}":
-            return None
-        return _refusal(401, "Incorrect API key provided.", "invalid_api_key")
+        return Refusal(401, "Incorrect API key provided.", "invalid_api_key")
 
-    def _model_missing(self, name: Any) -> Reply:
-        return _refusal(
-            404, f"The model `{name}` does not exist or you do not have access to it.", "model_not_found", "model"
-        )
-
-    async def _call(self, connection: Connection, request: HttpRequest, entry: Entry) -> None:
-        call = _Call(request, _json_object(request.body))
+    async def _call(self, connection: Connection, call: _Call, entry: Entry) -> None:
         entry.note(**call.metadata(), body=call.body if self._keep_bodies else None)
         try:
             fault = self._fault(call)
         except KeyError as error:
-            await deliver(connection, _refusal(400, str(error.args[0]), "unknown_fault"), None, entry)
+            refusal = Refusal(400, str(error.args[0]), "unknown_fault")
+            await deliver(connection, call.refuse(refusal), None, entry)
             return
         if fault is not None:
             entry.note(fault=fault.name)
@@ -122,10 +125,9 @@ class Endpoint:
             entry.end()
             await connection.reset()
         elif fault is not None and fault.kind == "status":
-            body = encode(error_body(fault.message, fault.error_type, fault.code))
-            await deliver(connection, Reply(fault.status, body, [*call.headers, *fault.headers]), None, entry)
-        elif (refusal := self._refusal(call)) is not None:
-            await deliver(connection, replace(refusal, headers=[*call.headers, *refusal.headers]), None, entry)
+            await deliver(connection, call.refuse(Refusal.of_fault(fault)), None, entry)
+        elif (refused := self._refusal(call)) is not None:
+            await deliver(connection, call.refuse(refused), None, entry)
         else:
             await self._answer(connection, call, fault, entry)
 
@@ -133,35 +135,31 @@ class Endpoint:
         asked = call.request.headers.get("x-test-fault") or next(iter(_FAULT_IN_TEXT.findall(call.text)), None)
         return Fault.named(asked) if asked else self.faults.draw()
 
-    def _refusal(self, call: _Call) -> Reply | None:
-        if (refusal := self._key_refusal(call.request)) is not None:
+    def _refusal(self, call: _Call) -> Refusal | None:
+        if (refusal := self._key_refusal(call.request, call.format)) is not None:
             return refusal
         if call.request.body is None:
-            return _refusal(413, "Request exceeds the maximum allowed number of bytes.", "request_too_large")
+            return Refusal(413, "Request exceeds the maximum allowed number of bytes.", "request_too_large")
         if call.body is None:
-            return _refusal(400, "We could not parse the JSON body of your request.", None)
+            return Refusal(400, "We could not parse the JSON body of your request.")
         if call.body.get("model") not in (self.model.name, *self.model.aliases):
-            return self._model_missing(call.body.get("model"))
+            return Refusal.of_missing_model(call.body.get("model"))
         try:
-            validate(call.request.path, call.body)
+            call.format.check(call.body)
         except BadRequestError as error:
-            return _refusal(400, error.message, None, error.param)
+            return Refusal.of_bad_request(error)
         return self._limit_refusal(call)
 
-    def _limit_refusal(self, call: _Call) -> Reply | None:
-        if not self._limit.take(call.tokens):
+    def _limit_refusal(self, call: _Call) -> Refusal | None:
+        tokens = call.envelope.prompt_tokens
+        is_within = self._limit.take(tokens)
+        call.headers += call.format.limit_headers(self._limit.allowances())
+        if not is_within:
             message = f"Rate limit reached for {self.model.name}."
-            reply = _refusal(429, message, "rate_limit_exceeded", error_type="requests")
-            return replace(reply, headers=self._limit.refusal_headers())
-        call.headers += self._limit.headers()
+            headers = (self._limit.retry_header(),)
+            return Refusal(429, message, "rate_limit_exceeded", error_type="requests", headers=headers)
         window = self.model.context_window
-        if call.tokens > window:
-            message = (
-                f"This model's maximum context length is {window} tokens. However, your messages resulted in "
-                f"{call.tokens} tokens. Please reduce the length of the messages."
-            )
-            return _refusal(400, message, "context_length_exceeded", "messages")
-        return None
+        return Refusal.of_overflow(tokens, window) if tokens > window else None
 
     def _latency(self) -> float:
         latency = self.model.latency
@@ -172,8 +170,7 @@ class Endpoint:
         try:
             reply = self._reply(call, fault)
         except BadRequestError as error:
-            refusal = _refusal(400, error.message, None, error.param)
-            await deliver(connection, replace(refusal, headers=call.headers), None, entry)
+            await deliver(connection, call.refuse(Refusal.of_bad_request(error)), None, entry)
             return
         if isinstance(reply, StreamReply):
             await deliver_stream(connection, reply, fault, entry)
@@ -181,34 +178,15 @@ class Endpoint:
             await deliver(connection, reply, fault, entry)
 
     def _reply(self, call: _Call, fault: Fault | None) -> Reply | StreamReply:
-        body = call.body or {}
-        envelope = Envelope(call.request.path, call.id, self.model.name, call.tokens)
-        kind = None if fault is None else fault.kind
-        if envelope.path == "/v1/embeddings":
-            vectors = embedding_body(self.model.name, body, self.model.embedding_dimensions, call.tokens)
-            return Reply(200, encode(vectors | {"data": []} if kind == "empty" else vectors), call.headers)
-        answer = self._say(envelope, body)
-        if kind == "empty":
-            answer = Answer("")
-        elif kind == "filtered":
-            answer = Answer(answer.text[: len(answer.text) // 2], finish_reason="content_filter")
-        if body.get("stream") is not True:
-            return Reply(200, encode(envelope.body(answer)), call.headers)
-        include_usage = (body.get("stream_options") or {}).get("include_usage") is True
-        events = envelope.events(answer, include_usage=include_usage)
-        return StreamReply(*events, call.headers, self.model.seconds_per_chunk)
-
-    def _say(self, envelope: Envelope, body: dict[str, Any]) -> Answer:
-        if envelope.is_chat:
-            answer = answer_chat(body, self.model, self._seed)
-        else:
-            prompts = embedding_inputs(body.get("prompt"))
-            if len(prompts) != 1:
-                raise BadRequestError("Invalid 'prompt': expected one text.", "prompt")
-            answer = Answer(answer_text(prompts[0], self.model, self._seed))
-        room = max(1, self.model.context_window - envelope.prompt_tokens)
-        asked = body.get("max_completion_tokens") or body.get("max_tokens") or self.model.max_output_tokens
-        return shortened(answer, stop=body.get("stop"), max_tokens=min(asked, room, self.model.max_output_tokens))
+        wire, envelope = call.format, call.envelope
+        said = wire.reply(envelope, self._seed, fault)
+        if not isinstance(said, Chunks):
+            spoilt = None if fault is None else wire.spoilt_body(fault, envelope)
+            return Reply(200, encode(said) if spoilt is None else spoilt, call.headers)
+        if fault is not None and fault.kind in BREAKING:
+            sent = said.before[: fault.chunks]
+            said = Chunks(sent, wire.last_words(fault, envelope, sent))
+        return StreamReply(said.before, said.ending, call.headers, self.model.seconds_per_chunk)
 
 
 def _json_object(raw: bytes | None) -> dict[str, Any] | None:
@@ -217,9 +195,3 @@ def _json_object(raw: bytes | None) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
-
-
-def _refusal(
-    status: int, message: str, code: str | None, param: str | None = None, *, error_type: str = "invalid_request_error"
-) -> Reply:
-    return Reply(status, encode(error_body(message, error_type, code, param)))

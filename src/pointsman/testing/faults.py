@@ -4,8 +4,9 @@ A fault is asked for by `ModelServer.fail`, by the request header `x-test-fault:
 in any message of the request (so that one request can be poisonous on every server). `FAULTS` lists the stable names;
 `Fault.named` also reads names with a number in them: `server_error_507`, `reset_after_4_chunks`, `slow_first_token_0.2`.
 
-Where a fault counts chunks, the empty role chunk that opens every stream is the first: `reset_after_first_chunk`
-therefore happens before any content, `reset_after_3_chunks` after two pieces of it. A count beyond the answer's end
+Each endpoint shows a fault as its provider does: errors in its shape, words and headers. Where a fault counts chunks,
+what opens the stream (the role, `response.created`, `message_start`) is the first: `reset_after_first_chunk` therefore
+happens before any content, `reset_after_3_chunks` after two pieces of it. A count beyond the answer's end
 strikes right before the chunk that carries the finish reason, so a fault that was asked for is never missed. Asked
 without `stream`, the faults of streams strike in the middle of the JSON body.
 """
@@ -13,13 +14,13 @@ without `stream`, the faults of streams strike in the middle of the JSON body.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 __all__ = ["FAULTS", "Fault", "FaultKind"]
 
 FaultKind = Literal[
-    "status",  # an HTTP error with OpenAI's error body
+    "status",  # an HTTP error with the provider's error body
     "hang",  # accepts the request and never answers
     "slow",  # waits before the first token
     "reset",  # TCP reset after N chunks; 0 is before the first byte
@@ -28,7 +29,7 @@ FaultKind = Literal[
     "stall",  # goes silent after N chunks
     "stream_error",  # an error event inside a 200
     "empty",  # 200 without content
-    "filtered",  # 200 whose finish_reason is content_filter
+    "filtered",  # 200 that ends as filtered: content_filter, or refusal
     "invalid_json",  # 200 whose body is no JSON
 ]
 
@@ -60,10 +61,11 @@ class Fault:
     headers: tuple[tuple[str, str], ...] = ()
     seconds: float = 0.0
     chunks: int = 0
+    window: int = 0
 
     @classmethod
     def http_error(cls, status: int, *, name: str | None = None, code: str | None = None, message: str = "") -> Fault:
-        """Answer any 4xx or 5xx status with OpenAI's error body."""
+        """Answer any 4xx or 5xx status with the provider's error body."""
         if not 400 <= status <= 599:
             raise ValueError(f"an HTTP error has a status from 400 to 599, not {status!r}")
         error_type, usual_code, usual_message = _ERRORS.get(status, ("server_error", None, f"Status {status}."))
@@ -109,7 +111,7 @@ class Fault:
 
     @classmethod
     def insufficient_quota(cls) -> Fault:
-        """Answer 429 as OpenAI does when the money is gone."""
+        """Answer as when the money is gone: 429 as OpenAI, 400 as Anthropic does."""
         return cls.rate_limited(code="insufficient_quota")
 
     @classmethod
@@ -145,13 +147,14 @@ class Fault:
     @classmethod
     def context_overflow(cls, context_window: int = 4096) -> Fault:
         """Answer 400 as for a prompt beyond the context window, whatever its length."""
-        return cls.http_error(
+        fault = cls.http_error(
             400,
             name="context_overflow",
             code="context_length_exceeded",
             message=f"This model's maximum context length is {context_window} tokens. However, your messages resulted "
             f"in {context_window + 1} tokens. Please reduce the length of the messages.",
         )
+        return replace(fault, window=context_window)
 
     @classmethod
     def content_filter(cls) -> Fault:
@@ -165,7 +168,7 @@ class Fault:
 
     @classmethod
     def filtered_answer(cls) -> Fault:
-        """Answer 200 and break off with finish_reason content_filter."""
+        """Answer 200 and break off as filtered: content_filter at OpenAI's endpoints, refusal at Anthropic's."""
         return cls("filtered_answer", "filtered")
 
     @classmethod

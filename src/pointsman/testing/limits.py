@@ -1,12 +1,12 @@
-"""The rate limit of a model server: a sliding window of a minute, told to clients in OpenAI's headers."""
+"""The rate limit of a model server: a sliding window of a minute."""
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-__all__ = ["RateLimit", "TellsTime"]
+__all__ = ["Allowance", "RateLimit", "TellsTime"]
 
 _WINDOW_SECONDS = 60.0
 
@@ -17,6 +17,26 @@ class TellsTime(Protocol):
     def monotonic(self) -> float:
         """Say the seconds since an arbitrary start."""
         ...
+
+    def time(self) -> float:
+        """Say the seconds since the Unix epoch."""
+        ...
+
+
+class Allowance(NamedTuple):
+    """What is left of one limit.
+
+    Attributes:
+        unit: `requests` or `tokens`.
+        reset_seconds: until the oldest request leaves the window.
+        resets_at: the same as seconds since the Unix epoch.
+    """
+
+    unit: str
+    limit: int
+    remaining: int
+    reset_seconds: float
+    resets_at: float
 
 
 class RateLimit:
@@ -45,22 +65,20 @@ class RateLimit:
             return _WINDOW_SECONDS
         return max(0.0, self._taken[0][0] + _WINDOW_SECONDS - self._clock.monotonic())
 
-    def headers(self) -> list[tuple[str, str]]:
-        """Make the x-ratelimit headers."""
+    def allowances(self) -> list[Allowance]:
+        """Say what is left, limit by limit; nothing where there is no limit."""
         self._forget()
-        reset = f"{self.retry_after if self._taken else 0.0:.3f}s"
-        headers: list[tuple[str, str]] = []
+        reset = self.retry_after if self._taken else 0.0
         counts = (("requests", self._requests, len(self._taken)), ("tokens", self._tokens, self._used()))
-        for what, limit, used in counts:
-            if limit is not None:
-                headers.append((f"x-ratelimit-limit-{what}", str(limit)))
-                headers.append((f"x-ratelimit-remaining-{what}", str(max(0, limit - used))))
-                headers.append((f"x-ratelimit-reset-{what}", reset))
-        return headers
+        return [
+            Allowance(unit, limit, max(0, limit - used), reset, self._clock.time() + reset)
+            for unit, limit, used in counts
+            if limit is not None
+        ]
 
-    def refusal_headers(self) -> list[tuple[str, str]]:
-        """Make the headers of a 429."""
-        return [*self.headers(), ("retry-after", str(math.ceil(self.retry_after)))]
+    def retry_header(self) -> tuple[str, str]:
+        """Make the Retry-After of a 429."""
+        return "retry-after", str(math.ceil(self.retry_after))
 
     def _used(self) -> int:
         return sum(tokens for _, tokens in self._taken)

@@ -26,7 +26,8 @@ class ServedModel:
         context_window: Tokens; a longer prompt is answered 400 context_length_exceeded.
         max_output_tokens: The limit of a completion when the request sets none or a higher one.
         embedding_dimensions: Length of an embedding, unless the request sets `dimensions`.
-        requires_key: The bearer token that is expected; None takes every request.
+        requires_key: The key that is expected as bearer token, or as `x-api-key` where Anthropic's clients send that;
+            None takes every request.
         rate_limit_rpm: Requests per 60 seconds; beyond it 429 with Retry-After. None sends no x-ratelimit headers.
         rate_limit_tpm: Tokens (of prompts) per 60 seconds, likewise.
         aliases: Other ids it answers to, as one address that serves several models.
@@ -66,7 +67,7 @@ class RequestRecord:
     """One request as its server saw it: metadata, and the body only if the fleet was told to keep bodies.
 
     Args:
-        path: `/v1/chat/completions` and so on.
+        path: `/v1/chat/completions`, `/v1/responses`, `/v1/messages` and so on.
         model: The model id that the client sent.
         stream: Whether it asked for a stream.
         prompt_tokens: Tokens of the prompt as the server counts them.
@@ -75,7 +76,7 @@ class RequestRecord:
         fault: The name of the fault that was played, if any.
         seconds: From the complete request to the end of the answer; None while it is under way.
         headers: A harmless few of the request's headers.
-        has_key: Whether an Authorization header came with it; its value is never kept.
+        has_key: Whether a header with a key came with it; its value is never kept.
         fields: The names of the body's fields.
         body: The parsed body, if kept.
     """

@@ -26,7 +26,7 @@ _BACKLOG = 512
 
 
 class ModelServer:
-    """A model that answers OpenAI's API over real HTTP; made and started by a `ModelFleet`.
+    """A model that answers OpenAI's and Anthropic's APIs over real HTTP; made and started by a `ModelFleet`.
 
     Its methods may be called from any thread; what they do has happened when they return.
     """

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from .answers import BadRequestError
 
-__all__ = ["validate"]
+__all__ = ["Bounds", "Types", "check_chat", "check_values"]
 
 Json = dict[str, Any]
+Types = Mapping[str, tuple[type, ...]]
+Bounds = Mapping[str, tuple[float, float]]
 
 _ROLES = {"system", "developer", "user", "assistant", "tool", "function"}
-_TYPES: dict[str, tuple[type, ...]] = {
+_TYPES: Types = {
     "stream": (bool,),
     "stream_options": (dict,),
     "tools": (list,),
@@ -27,7 +30,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "max_completion_tokens": (int,),
     "dimensions": (int,),
 }
-_BOUNDS = {
+_BOUNDS: Bounds = {
     "temperature": (0, 2),
     "top_p": (0, 1),
     "max_tokens": (1, math.inf),
@@ -36,33 +39,37 @@ _BOUNDS = {
 }
 
 
-def validate(path: str, body: Json) -> None:
-    """Check a request.
+def check_values(body: Json, types: Types = _TYPES, bounds: Bounds = _BOUNDS) -> None:
+    """Check the types and bounds of parameters, where they are there.
 
     Raises:
         BadRequestError: With the name of the parameter that is wrong.
     """
     if body.get("n") not in (None, 1):
         raise BadRequestError("Only 'n' = 1 is supported.", "n")
-    for name, types in _TYPES.items():
+    for name, expected in types.items():
         value = body.get(name)
         if value is None:
             continue
-        if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
-            expected = " or ".join(one.__name__ for one in types)
-            raise BadRequestError(f"Invalid type for '{name}': expected {expected}.", name)
-        if not _is_within_bounds(name, value):
+        if not isinstance(value, expected) or (isinstance(value, bool) and bool not in expected):
+            names = " or ".join(one.__name__ for one in expected)
+            raise BadRequestError(f"Invalid type for '{name}': expected {names}.", name)
+        if name in bounds and not _is_within(value, *bounds[name]):
             raise BadRequestError(f"Invalid value for '{name}': {value} is out of range.", name)
-    if path.endswith("/chat/completions"):
-        _validate_messages(body.get("messages"))
-        _validate_tools(body)
 
 
-def _is_within_bounds(name: str, value: Any) -> bool:
-    if name not in _BOUNDS:
-        return True
-    low, high = _BOUNDS[name]
+def _is_within(value: Any, low: float, high: float) -> bool:
     return bool(low <= value <= high)
+
+
+def check_chat(body: Json) -> None:
+    """Check the messages and tools of a chat request.
+
+    Raises:
+        BadRequestError: With the name of the parameter that is wrong.
+    """
+    _validate_messages(body.get("messages"))
+    _validate_tools(body)
 
 
 def _validate_messages(messages: Any) -> None:

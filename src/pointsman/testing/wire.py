@@ -1,34 +1,49 @@
-"""OpenAI's wire format: requests checked as OpenAI checks them, answers as one body or as events of a stream."""
+"""What tells one endpoint's wire format from another's: how requests are read, and answers, errors and breaks written.
+
+A format reads a request as the chat request that asks for the same, so that every endpoint gives the same answer to the
+same prompt and counts the same tokens; and it writes the answer as one body or as the chunks of a stream. A chunk is
+what one piece of content needs, be it one event or several, so that faults that count chunks mean the same everywhere:
+the first chunk has no content, each further one brings a piece.
+"""
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import itertools
 import json
-import math
 import re
-import struct
 import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from .answers import Answer, BadRequestError
+from .answers import Answer, answer_chat, shortened
 from .messages import prompt_size
 
+if TYPE_CHECKING:
+    from .faults import Fault
+    from .limits import Allowance
+    from .models import ServedModel
+    from .refusals import Refusal
+
 __all__ = [
+    "Chunks",
     "Envelope",
-    "embedding_body",
-    "embedding_inputs",
-    "error_body",
+    "Headers",
+    "Json",
+    "TextFormat",
+    "WireFormat",
+    "argument_pieces",
+    "encode",
     "event",
-    "model_entry",
-    "prompt_of",
+    "pieces_of",
 ]
 
 Json = dict[str, Any]
+Headers = list[tuple[str, str]]
 
 _PIECE = re.compile(r"\s*\S{1,12}|\s+")  # what one chunk of a stream carries
+_ARGUMENTS_PIECE = 8
 
 
 def encode(value: Any) -> bytes:
@@ -36,166 +51,157 @@ def encode(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=True, separators=(",", ":")).encode()
 
 
-def event(value: Any) -> bytes:
-    """Write one event of a stream."""
-    return b"data: " + encode(value) + b"\n\n"
+def event(value: Any, name: str | None = None) -> bytes:
+    """Write one event of a stream, with a name where the format names its events."""
+    return (f"event: {name}\n".encode() if name else b"") + b"data: " + encode(value) + b"\n\n"
 
 
-def error_body(message: str, error_type: str | None, code: str | None, param: str | None = None) -> Json:
-    """Make OpenAI's error object."""
-    return {"error": {"message": message, "type": error_type, "param": param, "code": code}}
+def pieces_of(answer: Answer) -> list[str]:
+    """Cut the text of an answer into what the chunks of a stream carry."""
+    return _PIECE.findall(answer.text)
 
 
-def model_entry(name: str, created: int) -> Json:
-    """Make the entry of a model in `/v1/models`."""
-    return {"id": name, "object": "model", "created": created, "owned_by": "pointsman-testing"}
+def argument_pieces(arguments: str) -> list[str]:
+    """Cut the arguments of a tool call likewise."""
+    return [arguments[start : start + _ARGUMENTS_PIECE] for start in range(0, len(arguments), _ARGUMENTS_PIECE)]
 
 
-def prompt_of(path: str, body: Json) -> tuple[str, int, int]:
-    """Find (text, bytes, tokens) of a request's prompt, whatever endpoint it is for and however malformed."""
-    if path.endswith("/chat/completions"):
-        raw = body.get("messages")
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What surrounds an answer: ids, the model, the request and its size."""
+
+    request_id: str
+    model: ServedModel
+    request: Json
+    prompt_tokens: int
+    created: int = field(default_factory=lambda: int(time.time()))
+
+    def id_of(self, prefix: str, n: int) -> str:
+        """Make the id of the n-th part of this answer."""
+        return f"{prefix}_{hashlib.sha256(f'{self.request_id} {n}'.encode()).hexdigest()[:24]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Chunks:
+    """A stream: its chunks before the one that says why it ends, and all from there on."""
+
+    before: list[bytes]
+    ending: bytes
+
+
+class WireFormat(ABC):
+    """One endpoint's way to read and write; has no state."""
+
+    path: ClassVar[str]
+    key_headers: ClassVar[Mapping[str, str]]  # by name, what stands before the key
+    half_event: ClassVar[bytes]  # a stream that was cut in the middle of an event
+    broken_event: ClassVar[bytes]  # an event that is no JSON
+    broken_body: ClassVar[bytes]  # a body that is none
+
+    @abstractmethod
+    def prompt(self, body: Json) -> tuple[str, int, int]:
+        """Find (text, bytes, tokens) of a request's prompt, however malformed it is."""
+
+    @abstractmethod
+    def check(self, body: Json) -> None:
+        """Check a request as the provider does.
+
+        Raises:
+            BadRequestError: With the name of the parameter that is wrong.
+        """
+
+    @abstractmethod
+    def reply(self, envelope: Envelope, seed: int, fault: Fault | None) -> Json | Chunks:
+        """Answer a request that was found well-formed, or as far as the fault lets it.
+
+        Raises:
+            BadRequestError: What was asked for is found impossible only now.
+        """
+
+    @abstractmethod
+    def headers(self, request_id: str) -> Headers:
+        """Make the headers of every answer to a call."""
+
+    @abstractmethod
+    def limit_headers(self, allowances: Sequence[Allowance]) -> Headers:
+        """Say in headers what is left of the limits."""
+
+    @abstractmethod
+    def error(self, refusal: Refusal, envelope: Envelope | None = None) -> tuple[int, Json]:
+        """Make (status, body) of an HTTP error."""
+
+    @abstractmethod
+    def failed_body(self, fault: Fault, envelope: Envelope) -> Json:
+        """Make a body that tells of an error though its status is 200."""
+
+    @abstractmethod
+    def failed_events(self, fault: Fault, envelope: Envelope, sent: Sequence[bytes]) -> bytes:
+        """Make what tells of an error in a stream of which these chunks were sent."""
+
+    def has_key(self, headers: Mapping[str, str]) -> bool:
+        """Say whether a key came with a request."""
+        return any(name in headers for name in self.key_headers)
+
+    def accepts(self, headers: Mapping[str, str], key: str) -> bool:
+        """Say whether this key did."""
+        return any(headers.get(name) == before + key for name, before in self.key_headers.items())
+
+    def spoilt_body(self, fault: Fault, envelope: Envelope) -> bytes | None:
+        """Make what a fault puts in the place of a body; None where it leaves it."""
+        if fault.kind == "invalid_json":
+            return self.broken_body
+        return encode(self.failed_body(fault, envelope)) if fault.kind == "stream_error" else None
+
+    def last_words(self, fault: Fault, envelope: Envelope, sent: Sequence[bytes]) -> bytes:
+        """Make what still comes of a stream that a fault breaks off after these chunks."""
+        if fault.kind == "cut":
+            return self.half_event
+        if fault.kind == "invalid_json":
+            return self.broken_event
+        return self.failed_events(fault, envelope, sent) if fault.kind == "stream_error" else b""
+
+
+class TextFormat(WireFormat):
+    """A format whose answers are an assistant's."""
+
+    @abstractmethod
+    def chat(self, body: Json) -> Json:
+        """Read a request, however malformed, as the chat request that asks for the same."""
+
+    @abstractmethod
+    def whole(self, envelope: Envelope, answer: Answer) -> Json:
+        """Write an answer as one body."""
+
+    @abstractmethod
+    def chunks(self, envelope: Envelope, answer: Answer) -> Chunks:
+        """Write an answer as a stream."""
+
+    def prompt(self, body: Json) -> tuple[str, int, int]:
+        """Find (text, bytes, tokens) of the messages, of whatever else they are made of."""
+        asked = self.chat(body)
+        raw = asked.get("messages")
         messages = [message for message in raw if isinstance(message, dict)] if isinstance(raw, list) else []
-        text = "\n".join(map(_said, messages))
-        return text, *prompt_size(messages, body.get("tools"))
-    texts = embedding_inputs(body.get("prompt", body.get("input")))
-    return "\n".join(texts), *prompt_size([{"content": text} for text in texts])
+        return "\n".join(map(_said, messages)), *prompt_size(messages, asked.get("tools"))
+
+    def say(self, asked: Json, model: ServedModel, seed: int) -> Answer:
+        """Answer without regard to limits."""
+        return answer_chat(asked, model, seed)
+
+    def reply(self, envelope: Envelope, seed: int, fault: Fault | None) -> Json | Chunks:
+        """Answer within the limits, whole or as a stream."""
+        asked, model = self.chat(envelope.request), envelope.model
+        answer = self.say(asked, model, seed)
+        room = max(1, model.context_window - envelope.prompt_tokens)
+        most = asked.get("max_completion_tokens") or asked.get("max_tokens") or model.max_output_tokens
+        answer = shortened(answer, stop=asked.get("stop"), max_tokens=min(most, room, model.max_output_tokens))
+        if fault is not None and fault.kind == "empty":
+            answer = Answer("")
+        elif fault is not None and fault.kind == "filtered":
+            answer = Answer(answer.text[: len(answer.text) // 2], finish_reason="content_filter")
+        is_stream = envelope.request.get("stream") is True
+        return self.chunks(envelope, answer) if is_stream else self.whole(envelope, answer)
 
 
 def _said(message: Json) -> str:
     content = message.get("content")
     return content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
-
-
-def embedding_inputs(value: Any) -> list[str]:
-    """Read what `input` and `prompt` may be: a text, texts, token ids, lists of token ids."""
-    if isinstance(value, str):
-        return [value]
-    if not isinstance(value, list):
-        return []
-    if value and all(isinstance(item, int) for item in value):
-        return [" ".join(map(str, value))]
-    return [
-        item if isinstance(item, str) else " ".join(map(str, item)) for item in value if isinstance(item, (str, list))
-    ]
-
-
-def embedding_body(model: str, body: Json, dimensions: int, prompt_tokens: int) -> Json:
-    """Make the answer to an embeddings request: equal texts are equal, texts that share words are near.
-
-    Raises:
-        BadRequestError: There is nothing to embed.
-    """
-    texts = embedding_inputs(body.get("input"))
-    if not texts or not all(texts):
-        raise BadRequestError("Invalid 'input': expected a text or an array of texts, none of them empty.", "input")
-    dimensions = body.get("dimensions") or dimensions
-    vectors: list[Any] = [_embedding(model, text, dimensions) for text in texts]
-    if body.get("encoding_format") == "base64":
-        vectors = [base64.b64encode(struct.pack(f"<{dimensions}f", *vector)).decode() for vector in vectors]
-    return {
-        "object": "list",
-        "data": [{"object": "embedding", "index": index, "embedding": vector} for index, vector in enumerate(vectors)],
-        "model": model,
-        "usage": {"prompt_tokens": prompt_tokens, "total_tokens": prompt_tokens},
-    }
-
-
-def _embedding(model: str, text: str, dimensions: int) -> list[float]:
-    vector = [0.0] * dimensions
-    for word in re.findall(r"\w+", text.lower()) or [text]:
-        noise = hashlib.shake_256(f"{model}\x00{word}".encode("utf-8", "surrogatepass")).digest(dimensions)
-        vector = [sum(pair) for pair in zip(vector, ((byte - 127.5) / 127.5 for byte in noise), strict=True)]
-    length = math.sqrt(sum(number * number for number in vector))
-    return [number / length for number in vector]
-
-
-@dataclass(frozen=True, slots=True)
-class Envelope:
-    """What surrounds an answer: ids, the model's name, usage."""
-
-    path: str
-    request_id: str
-    model: str
-    prompt_tokens: int
-    created: int = field(default_factory=lambda: int(time.time()))
-
-    @property
-    def is_chat(self) -> bool:
-        """Say whether this is a chat completion and not a legacy one."""
-        return self.path.endswith("/chat/completions")
-
-    def usage(self, answer: Answer) -> Json:
-        """Make the usage object."""
-        return {
-            "prompt_tokens": self.prompt_tokens,
-            "completion_tokens": answer.tokens,
-            "total_tokens": self.prompt_tokens + answer.tokens,
-            "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
-            "completion_tokens_details": {"reasoning_tokens": 0, "audio_tokens": 0},
-        }
-
-    def body(self, answer: Answer) -> Json:
-        """Make the whole answer as one body."""
-        if not self.is_chat:
-            choice: Json = {"text": answer.text, "index": 0, "logprobs": None, "finish_reason": answer.finish_reason}
-            return self._object("text_completion", [choice]) | {"usage": self.usage(answer)}
-        message: Json = {"role": "assistant", "content": answer.text, "refusal": None}
-        if answer.tool_calls:
-            message["content"] = None
-            message["tool_calls"] = [
-                {
-                    "id": self._call_id(n),
-                    "type": "function",
-                    "function": {"name": call.name, "arguments": call.arguments},
-                }
-                for n, call in enumerate(answer.tool_calls)
-            ]
-        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": answer.finish_reason}
-        return self._object("chat.completion", [choice]) | {"usage": self.usage(answer)}
-
-    def events(self, answer: Answer, *, include_usage: bool) -> tuple[list[bytes], list[bytes]]:
-        """Make a stream's events: (before the one with the finish reason, from it to [DONE])."""
-        more = {"usage": None} if include_usage else {}
-        if self.is_chat:
-            name = "chat.completion.chunk"
-            deltas = [{"role": "assistant", "content": None if answer.tool_calls else "", "refusal": None}]
-            deltas += [{"content": piece} for piece in _PIECE.findall(answer.text)]
-            deltas += itertools.chain.from_iterable(self._call_deltas(n, answer) for n in range(len(answer.tool_calls)))
-            choices = [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": None} for delta in deltas]
-            last: Json = {"index": 0, "delta": {}, "logprobs": None, "finish_reason": answer.finish_reason}
-        else:
-            name = "text_completion"
-            pieces = _PIECE.findall(answer.text)
-            choices = [{"text": piece, "index": 0, "logprobs": None, "finish_reason": None} for piece in pieces]
-            last = {"text": "", "index": 0, "logprobs": None, "finish_reason": answer.finish_reason}
-        before = [event(self._object(name, [choice]) | more) for choice in choices]
-        ending = [event(self._object(name, [last]) | more)]
-        if include_usage:
-            ending.append(event(self._object(name, []) | {"usage": self.usage(answer)}))
-        return before, [*ending, b"data: [DONE]\n\n"]
-
-    def _call_deltas(self, n: int, answer: Answer) -> list[Json]:
-        call = answer.tool_calls[n]
-        first = {
-            "index": n,
-            "id": self._call_id(n),
-            "type": "function",
-            "function": {"name": call.name, "arguments": ""},
-        }
-        pieces = [call.arguments[start : start + 8] for start in range(0, len(call.arguments), 8)]
-        rest = [{"index": n, "function": {"arguments": piece}} for piece in pieces]
-        return [{"tool_calls": [delta]} for delta in (first, *rest)]
-
-    def _call_id(self, n: int) -> str:
-        return f"call_{hashlib.sha256(f'{self.request_id} {n}'.encode()).hexdigest()[:24]}"
-
-    def _object(self, name: str, choices: list[Json]) -> Json:
-        return {
-            "id": f"{'chatcmpl' if self.is_chat else 'cmpl'}-{self.request_id}",
-            "object": name,
-            "created": self.created,
-            "model": self.model,
-            "system_fingerprint": "fp_pointsman",
-            "choices": choices,
-        }
