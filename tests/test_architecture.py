@@ -11,7 +11,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "pointsman"
 
 # Bottom first. A module may import its own layer and those below it. The longest matching name counts.
 LAYERS: list[tuple[str, ...]] = [
-    ("_version", "errors", "events", "forks", "html", "types", "wishes"),
+    ("_version", "arguments", "errors", "events", "forks", "html", "types", "wishes"),
     ("catalog", "faults"),
     (
         "cache",
@@ -53,7 +53,7 @@ LAYERS: list[tuple[str, ...]] = [
         "telemetry",
         "watch",
     ),
-    ("calling", "config", "router"),
+    ("calling", "config", "health_checks", "router"),
     ("bench", "langchain", "litellm", "testing"),
     ("__main__", "cli", "demo", "reference", "report"),
 ]

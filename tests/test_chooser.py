@@ -21,7 +21,7 @@ from pointsman import (
     Request,
     Router,
 )
-from pointsman.registry.snapshot import Arms
+from pointsman.registry.arms import Arms
 from pointsman.testing import FakeClock
 
 Make = Callable[..., Router]

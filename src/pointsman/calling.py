@@ -6,9 +6,10 @@ import contextlib
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from typing import Any, Self, TypedDict, Unpack
+from typing import Any, Self, TypedDict, Unpack, get_args
 
 from pointsman import caller
+from pointsman.arguments import expect, expect_callable
 from pointsman.catalog.parameters import Dialect
 from pointsman.catalog.spec import ModelSpec
 from pointsman.decision import RoutingDecision
@@ -22,6 +23,8 @@ from pointsman.failover.steps import CallRecord
 from pointsman.failover.streams import AsyncRoutedStream, RoutedStream
 from pointsman.recall import Place, Recall, Reply, named
 from pointsman.types import Clock, Messages, Request
+
+_DIALECTS = get_args(Dialect)
 
 
 class CallLimits(TypedDict, total=False):
@@ -211,6 +214,7 @@ class Calling(ABC):
         decision = request if isinstance(request, RoutingDecision) else self.decide(request)
         settings = self.calls.with_changes(**limits)
         steps = self._steps(decision, dialect, settings, streamed=True)
+        expect_callable(call, "call")
         guarded = not honours_timeout and settings.limits_time
         return RoutedStream(
             decision,
@@ -229,6 +233,7 @@ class Calling(ABC):
         """Like `stream`, for an async generator function, or a coroutine function that returns an async iterable."""
         decision = request if isinstance(request, RoutingDecision) else self.decide(request)
         steps = self._steps(decision, dialect, self.calls.with_changes(**limits), streamed=True)
+        expect_callable(call, "call")
         return AsyncRoutedStream(decision, lambda done: drivers.astream(steps, call, self.clock, reader, on_done=done))
 
     def execute(
@@ -244,6 +249,7 @@ class Calling(ABC):
         """Carry out a decision that was made before; the record holds the answer and every attempt."""
         settings = self.calls.with_changes(**limits)
         steps = self._steps(decision, dialect, settings)
+        expect_callable(call, "call")
         if inspect.iscoroutinefunction(call):
             raise InvalidRequestError("the call is a coroutine function", field="call", hint="await arun(...) takes it")
         return drivers.run(steps, call, self.clock, reader, guarded=not honours_timeout and settings.limits_time)
@@ -259,6 +265,7 @@ class Calling(ABC):
     ) -> CallRecord:
         """Like `execute`, with a coroutine function."""
         steps = self._steps(decision, dialect, self.calls.with_changes(**limits))
+        expect_callable(call, "call")
         return await drivers.arun(steps, call, self.clock, reader)
 
     def steps(
@@ -284,6 +291,9 @@ class Calling(ABC):
     def _steps(
         self, decision: RoutingDecision, dialect: Dialect, settings: CallSettings, *, streamed: bool = False
     ) -> drivers.Steps:
+        expect(decision, RoutingDecision, "decision", "what decide() returned")
+        if dialect not in _DIALECTS:
+            raise InvalidRequestError(f"there is no dialect {dialect!r}", field="dialect", hint=f"one of: {_DIALECTS}")
         ledger = CallLedger(settings, self.clock, streamed=streamed)
         return self._failover.steps(decision, ledger, dialect)
 

@@ -15,9 +15,10 @@ from pointsman.catalog.spec import ModelSpec
 from pointsman.decision import RoutingDecision
 from pointsman.eligibility.calibration import Calibration
 from pointsman.eligibility.masks import by_check, eligible, excluded, needs_of
+from pointsman.eligibility.mentions import nearest_hint
 from pointsman.eligibility.question import AUTO, Question, Rules
 from pointsman.eligibility.relaxation import Relaxed, relax, rungs
-from pointsman.eligibility.requirements import model_mask
+from pointsman.eligibility.requirements import model_mask, preferred_mask
 from pointsman.eligibility.tokens import DEFAULT_RESERVE, PromptSize
 from pointsman.eligibility.windows import LearntWindows
 from pointsman.errors import ModelNotFoundError, NoEligibleModelsError, PromptTooLongError
@@ -26,9 +27,10 @@ from pointsman.limits.limiter import Limits
 from pointsman.policies.base import Context, Lesson, Policy
 from pointsman.policies.names import make_policy
 from pointsman.pulls import Pulls
+from pointsman.registry.arms import Arms
 from pointsman.registry.lifecycle import day_of, deprecation_note, fading, last_replacement
 from pointsman.registry.models import ModelRegistry
-from pointsman.registry.snapshot import Arms, Snapshot
+from pointsman.registry.snapshot import Snapshot
 from pointsman.types import Clock, Request
 
 _log = logging.getLogger("pointsman")
@@ -205,7 +207,7 @@ class Chooser:
         first = well & ~deprecated
         preferred = 0
         if request.prefer or request.prefer_providers:
-            preferred = first & self._preferred(request, snapshot)
+            preferred = first & preferred_mask(request, snapshot)
         ranks = [preferred, first & ~preferred, deprecated, tight, full]
         if self.health.settings.last_resort:
             ranks.append(ill)
@@ -240,13 +242,6 @@ class Chooser:
             self._warned.add(spec.key)
             _log.warning("%s", note)
         return (note,)
-
-    @staticmethod
-    def _preferred(request: Request, snapshot: Snapshot) -> int:
-        mask = snapshot.mask_of(request.prefer)
-        for provider in request.prefer_providers:
-            mask |= snapshot.mask(f"provider:{provider}")
-        return mask
 
     def _choice_for(self, request: Request, snapshot: Snapshot) -> Choice:
         """The pool's own policy, if the request names a pool that has one."""
@@ -312,7 +307,7 @@ class Chooser:
         if given_up := rungs(question):
             told += f"; even without {', '.join(given_up)}"
         first = next(iter(reasons.items()), None)
-        hint = f"for example {first[0]} {first[1].reason}" if first else None
+        hint = nearest_hint(question) or (f"for example {first[0]} {first[1].reason}" if first else None)
         return NoEligibleModelsError(
             f"none of {len(reasons)} models can serve this request (left out by: {told})",
             stage="requirements",

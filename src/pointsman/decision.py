@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 from pointsman.catalog.parameters import Dialect, OnUnsupported, is_supported, translate
 from pointsman.catalog.spec import ModelSpec
 from pointsman.eligibility.masks import excluded
+from pointsman.eligibility.mentions import warnings_of
 from pointsman.eligibility.question import Exclusion, Question
 from pointsman.html import table
 
 if TYPE_CHECKING:
     from pointsman.eligibility.relaxation import Relaxed
-    from pointsman.registry.snapshot import Arms
+    from pointsman.registry.arms import Arms
     from pointsman.types import Request
 
 _SHOWN = 12
@@ -141,6 +142,11 @@ class RoutingDecision:
         return excluded(self.question)
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """Names in the request that had no effect because nobody has them, with the nearest one that somebody has."""
+        return warnings_of(self.request, self.question.snapshot)
+
+    @property
     def parameters(self) -> dict[str, dict[str, Any]]:
         """For each planned model, the parameters under its provider's names."""
         return {spec.key: self.parameters_for(spec) for spec in self.specs}
@@ -209,6 +215,7 @@ class RoutingDecision:
         for spec in self.specs[:_SHOWN]:
             lines += [f"  dropped     {name} for {spec.key}, which does not take it" for name in self.dropped_for(spec)]
         lines += [f"  note        {note}" for note in self.notes]
+        lines += [f"  warning     {warning}" for warning in self.warnings]
         lines.append(f"  registry    {self.registry_version}")
         return "\n".join(lines)
 
@@ -225,6 +232,8 @@ class RoutingDecision:
         note = f"decision {self.id}, policy {self.policy}, registry {self.registry_version}"
         if self.relaxed:
             note += f"; relaxed: {', '.join(map(str, self.relaxed))}"
+        if self.warnings:
+            note += f"; warning: {'; '.join(self.warnings)}"
         return table(f"{self.model} serves", ("model", "why", "probability", "score"), rows, note)
 
     def _candidates(self) -> list[str]:

@@ -7,10 +7,11 @@ import logging
 from collections.abc import Iterable
 from dataclasses import replace
 from random import Random
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from pointsman.background import Background
 from pointsman.catalog.spec import ModelSpec
+from pointsman.errors import ConfigError
 from pointsman.health.states import Health, HealthReport
 from pointsman.health_probes import NothingToAskError, Probe, probe_models_endpoint, probe_of
 from pointsman.registry.models import ModelRegistry
@@ -92,6 +93,8 @@ class HealthMonitor(Background):
         health.settings = health.settings.model_validate(
             health.settings.model_dump() | {name: value for name, value in given.items() if value is not None}
         )
+        _check_interval(interval)
+        _check_interval(check_interval)
         self.interval = interval or check_interval or health.settings.interval or _DEFAULT_INTERVAL
         self._registry = registry
         self._health = health
@@ -118,3 +121,8 @@ class HealthMonitor(Background):
             now = self._clock.monotonic()
             waits = [due - now for due in self._due.values()]
             await self._clock.asleep(max(min(waits, default=self.interval), 0.01))
+
+
+def _check_interval(value: Any) -> None:
+    if value is not None and (not isinstance(value, int | float) or not value >= 0):
+        raise ConfigError(f"interval is {value!r}; expected seconds")

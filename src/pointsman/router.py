@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from random import Random
-from typing import Any, Unpack
+from types import NoneType
+from typing import Any
 
-from pointsman import monitor
+from pointsman.arguments import expect, expect_mapping, expect_methods
 from pointsman.cache import CacheSettings, ModelCache
 from pointsman.calling import Calling
 from pointsman.catalog.discovery_settings import DiscoverySettings
-from pointsman.catalog.spec import ModelSpec
+from pointsman.catalog.spec import ModelSpec, nearest
 from pointsman.chooser import Chooser
 from pointsman.config import DEFAULT_POLICY, DEFAULT_STORE, Settings, load_config, typed
 from pointsman.decision import RoutingDecision
 from pointsman.discovery import Discovery, DiscoverySchedule
 from pointsman.eligibility.question import Rules
-from pointsman.errors import ConfigError, PointsmanError
+from pointsman.errors import ConfigError, InvalidFeedbackError, InvalidRequestError, PointsmanError
 from pointsman.failover.blame import Blame
 from pointsman.failover.calls import CallSettings
 from pointsman.failover.plan import Failover
 from pointsman.failover.readings import Reading
 from pointsman.failover.steps import Attempt, AttemptRecord
 from pointsman.faults import classify
-from pointsman.health.states import Health, HealthReport, HealthSettings
-from pointsman.health_probes import probe_of
+from pointsman.health.states import Health, HealthSettings
+from pointsman.health_checks import HealthChecks
 from pointsman.learning.checks import CheckSettings
 from pointsman.learning.judges import Judge, JudgeCall, Judging
 from pointsman.learning.ledger import Ledger, LedgerSettings
@@ -44,7 +46,7 @@ from pointsman.registry.overview import Statistics
 from pointsman.shared.state import SharedState, kept_off_calls, shared_buckets
 from pointsman.stores.base import Store
 from pointsman.stores.urls import open_store
-from pointsman.types import Clock, Outcome, Request, SystemClock
+from pointsman.types import REQUEST_FIELDS, Clock, Outcome, Request, SystemClock, check_outcome
 from pointsman.watch import FileWatch
 from pointsman.wishes import SPELLINGS
 
@@ -52,7 +54,7 @@ from pointsman.wishes import SPELLINGS
 _LONGEST_JUDGING = 10.0
 
 
-class Router(Calling, RouterNames):
+class Router(Calling, HealthChecks, RouterNames):
     """Chooses which model serves a request, calls it, fails over, and learns.
 
     Args:
@@ -104,6 +106,13 @@ class Router(Calling, RouterNames):
             raise ConfigError(f"{type(registry).__name__} is no ModelRegistry", hint="files: Router.from_config(path)")
         health, calls = typed("health", HealthSettings, health), typed("calls", CallSettings, calls)
         limits, budget = typed("limits", LimitSettings, limits), typed("budget", BudgetSettings, budget)
+        loading, checks = typed("loading", LoadingSettings, loading), typed("checks", CheckSettings, checks)
+        expect(seed, (int, NoneType), "seed", "a whole number")
+        expect(rules, (Rules, NoneType), "rules", "pointsman.eligibility.question.Rules")
+        if clock is not None:
+            expect_methods(clock, ("monotonic", "time", "sleep", "asleep"), "clock", "a clock")
+        if buckets is not None:
+            expect_methods(buckets, ("take", "atake", "settle", "told"), "buckets", "buckets that count limits")
         self._discovery = typed("discovery", DiscoverySettings, discovery)
         self.registry = registry
         self.policy = make_policy(policy)
@@ -148,21 +157,9 @@ class Router(Calling, RouterNames):
     @classmethod
     def from_settings(cls, registry: ModelRegistry, settings: Settings, **changes: Any) -> Router:
         """Build a router from typed settings; keyword arguments win."""
-        arguments: dict[str, Any] = {
-            "policy": settings.policy,
-            "store": settings.store,
-            "seed": settings.seed,
-            "health": settings.health,
-            "calls": settings.calls,
-            "rules": settings.rules,
-            "discovery": settings.discovery,
-            "ledger": settings.ledger,
-            "limits": settings.limits,
-            "budget": settings.budget,
-            "cache": settings.cache,
-            "loading": settings.loading,
-            "checks": settings.checks,
-        }
+        expect(settings, Settings, "settings", "pointsman.config.Settings (files: Router.from_config(path))")
+        sections = (each.name for each in fields(settings) if each.name != "telemetry")
+        arguments: dict[str, Any] = {name: getattr(settings, name) for name in sections}
         router = cls(registry, **{**arguments, **changes})
         if settings.telemetry.wanted:
             from pointsman.telemetry.attaching import attach  # noqa: PLC0415  loaded when something is measured
@@ -202,12 +199,9 @@ class Router(Calling, RouterNames):
             else:
                 self._shared.close()
         finally:
-            self._close()
-
-    def _close(self) -> None:
-        self.store.close()
-        if self.cache is not None and self._closes_cache:
-            self.cache.close()
+            self.store.close()
+            if self.cache is not None and self._closes_cache:
+                self.cache.close()
 
     def watch(self, interval: float = 2.0) -> FileWatch:
         """Reload the registry when its file changes, looking every so many seconds; returns what stops it."""
@@ -243,8 +237,13 @@ class Router(Calling, RouterNames):
 
     def select_model(self, requirements: Mapping[str, Any] | None = None, **keywords: Any) -> ModelSpec:
         """Choose and return just the model; `capabilities=` and `exclude_models=` are read too."""
-        wishes = {**(requirements or {}), **keywords}
-        return self.decide(Request(**{SPELLINGS.get(name, name): value for name, value in wishes.items()})).spec
+        if requirements is not None:
+            expect_mapping(requirements, "requirements")
+        wishes = {SPELLINGS.get(name, name): value for name, value in {**(requirements or {}), **keywords}.items()}
+        for name in wishes:
+            if name not in REQUEST_FIELDS:
+                raise InvalidRequestError(f"{name!r} is no requirement", field=name, hint=nearest(name, REQUEST_FIELDS))
+        return self.decide(Request(**wishes)).spec
 
     @property
     def available_models(self) -> list[ModelSpec]:
@@ -263,10 +262,14 @@ class Router(Calling, RouterNames):
         An outcome for a model that is gone teaches nothing. With a call's `blame()`, what may be the request's fault is
         charged to nobody before `blame.settle` says how the call ended.
         """
+        expect(decision, RoutingDecision, "decision", "what decide() returned")
+        check_outcome(outcome)
         spec = decision.spec if model is None else self.registry.find_model(model)
         if spec is None:
             return
         fault = None if outcome.error is None else classify(outcome.error, now=self.clock.time())
+        if blame is not None:
+            expect(blame, Blame, "blame", "what blame() returned")
         (blame or self.blame()).hear(spec, outcome, fault, waits=blame is not None)
         self._limits.observed(spec, decision.request.tenant, outcome, None if fault is None else fault.kind)
         plan = (decision.model,) if spec.key == decision.model else decision.plan  # ranking all of them costs
@@ -298,6 +301,10 @@ class Router(Calling, RouterNames):
             InvalidFeedbackError: E4303, for a score that is no number in 0 to 1, or a second one.
             UnknownDecisionError: E4302.
         """
+        given: dict[str, Any] = {"decision_id": decision_id, "source": "" if source is None else source}
+        for name, text in given.items():
+            if not isinstance(text, str):
+                raise InvalidFeedbackError(f"{name} is of type {type(text).__name__}; expected a text")
         self._learning.feedback(decision_id, score, source)
 
     def judge(
@@ -351,42 +358,3 @@ class Router(Calling, RouterNames):
                 self._health.subscribe(lambda *change: self._audience.tell("health_changed", *change)),
             )
         return leave
-
-    # -- health
-
-    def health(self, name: str) -> HealthReport:
-        """The health of one model, from the calls and checks so far.
-
-        Raises:
-            ModelNotFoundError: E4001.
-        """
-        return self._health.report(self.registry.get_model(name))
-
-    async def check_health(self, names: list[str] | None = None, *, max_age: float = 0.0) -> dict[str, HealthReport]:
-        """Probe models now (all of them unless named); what fails is tried last from here on.
-
-        Args:
-            names: which models.
-            max_age: seconds for which an earlier check's finding is still good enough.
-        """
-        specs = [self.registry.get_model(name) for name in names] if names else self.registry.get_available_models()
-        known = [spec for spec in specs if max_age > 0 and self._health.checked_within(spec, max_age)]
-        keys = {spec.key for spec in known}
-        asked = [spec for spec in specs if spec.key not in keys]
-        fresh = await monitor.check(
-            asked, self._health, self.clock, probe_of(self.registry, self._health.settings.probe)
-        )
-        return {spec.key: self._health.report(spec) for spec in known} | fresh
-
-    def monitor(self, interval: float | None = None, **options: Unpack[monitor.Checking]) -> monitor.HealthMonitor:
-        """A monitor that checks all models at an interval; `start()` it and `stop()` it.
-
-        Args:
-            interval: seconds between two checks of a model.
-            **options: `check_interval` (the same), `failure_threshold` and `recovery_threshold`, as in the settings.
-        """
-        return monitor.HealthMonitor(self.registry, self._health, self.clock, interval=interval, **options)
-
-    def on_health_change(self, callback: Callable[[str, Any, Any], None]) -> Callable[[], None]:
-        """Call back with (model, old state, new state); returns what ends the subscription."""
-        return self._health.subscribe(callback)

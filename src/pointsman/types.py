@@ -7,8 +7,10 @@ import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from numbers import Real
 from typing import Any, Protocol
 
+from pointsman.arguments import expect
 from pointsman.errors import InvalidFeedbackError, InvalidRequestError
 from pointsman.wishes import read_size, read_soft, read_weights
 
@@ -26,6 +28,8 @@ _SETS = (
 )
 _COUNTS = ("input_tokens", "max_output_tokens", "context_length")
 _AMOUNTS = ("max_cost", "max_latency", "min_speed", "min_size", "max_size")
+_LISTS = frozenset({tuple, list})
+_TEXTS = ("language", "region", "tenant", "session")
 _OUTPUT_LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 
 
@@ -132,10 +136,10 @@ class Request:
             if type(value) is not frozenset:
                 object.__setattr__(self, name, _names(name, value))
         if type(self.expertise) is not tuple:
-            expertise = (self.expertise,) if isinstance(self.expertise, str) else tuple(self.expertise)
-            object.__setattr__(self, "expertise", expertise)
+            object.__setattr__(self, "expertise", _listed("expertise", self.expertise))
         if type(self.messages) is not list:
             self._read_messages(self.messages)
+        self._check_kinds()
         if self.max_output_tokens is None and self.parameters:
             limits = (self.parameters.get(name) for name in _OUTPUT_LIMITS)
             object.__setattr__(self, "max_output_tokens", next((it for it in limits if isinstance(it, int)), None))
@@ -146,8 +150,6 @@ class Request:
             object.__setattr__(self, "soft", read_soft(self.soft))
         if self.weights:
             object.__setattr__(self, "weights", read_weights(self.weights))
-        if self.cache is not None and type(self.cache) is not bool:
-            raise InvalidRequestError(f"cache is {self.cache!r}; expected True, False or None", field="cache")
         self._check_values()
 
     def _read_messages(self, value: object) -> None:
@@ -156,6 +158,23 @@ class Request:
         elif value is not None and (isinstance(value, bytes | bytearray) or not isinstance(value, Sequence)):
             wrong = f"messages is of type {type(value).__name__}"  # never what it holds: that may be a prompt
             raise InvalidRequestError(f"{wrong}; expected text or a list of messages", field="messages")
+
+    def _check_kinds(self) -> None:
+        if type(self.parameters) is not dict and not isinstance(self.parameters, Mapping):
+            raise _refused("parameters", self.parameters, "a mapping of names to values")
+        if self.tools is None:
+            object.__setattr__(self, "tools", ())
+        elif type(self.tools) not in _LISTS:
+            _check_list("tools", self.tools, "a list of tool definitions")
+        if self.features is not None:
+            _check_list("features", self.features, "a list of numbers")
+        if self.language is not None or self.region is not None or self.tenant is not None or self.session is not None:
+            for name in _TEXTS:
+                value = getattr(self, name)
+                if value is not None and not isinstance(value, str):
+                    raise _refused(name, value, "a text")
+        if self.cache is not None and type(self.cache) is not bool:
+            raise InvalidRequestError(f"cache is {self.cache!r}; expected True, False or None", field="cache")
 
     def _check_values(self) -> None:
         if self.model is not None and not isinstance(self.model, str):
@@ -203,6 +222,22 @@ def _names(name: str, value: Any) -> frozenset[str]:
     return names
 
 
+def _listed(name: str, value: Any) -> tuple[str, ...]:
+    """Names in the order they were given."""
+    names = _names(name, value)
+    return (value,) if isinstance(value, str) else tuple(dict.fromkeys(each for each in value if each in names))
+
+
+def _check_list(name: str, value: Any, wanted: str) -> None:
+    if isinstance(value, str | bytes | Mapping) or not hasattr(value, "__iter__") or not hasattr(value, "__len__"):
+        raise _refused(name, value, wanted)
+
+
+def _refused(name: str, value: object, wanted: str) -> InvalidRequestError:
+    """The error for a value of another type; what it holds is not repeated."""
+    return InvalidRequestError(f"{name} is of type {type(value).__name__}; expected {wanted}", field=name)
+
+
 def is_score(value: object) -> bool:
     """Whether this is a quality in 0 to 1."""
     return isinstance(value, int | float) and not isinstance(value, bool) and 0.0 <= value <= 1.0
@@ -234,7 +269,7 @@ class Outcome:
     cached: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse what would teach nonsense; what providers count is taken as it comes."""
+        """Refuse what would teach nonsense; what providers count is taken as it comes, `observe` checks it."""
         if self.score is not None and not is_score(self.score):
             raise InvalidFeedbackError(f"the score is {self.score!r}; expected a number from 0 to 1")
 
@@ -248,3 +283,40 @@ class Outcome:
     def ok(self) -> bool:
         """Whether the attempt delivered an answer."""
         return self.error is None
+
+
+_PLAIN = frozenset({int, float})
+
+
+def check_outcome(outcome: Outcome) -> None:
+    """Refuse an outcome that could not have been measured, before anybody learns from it.
+
+    Raises:
+        TypeError: it is no outcome.
+        InvalidFeedbackError: E4303, naming the field.
+    """
+    expect(outcome, Outcome, "outcome", "a pointsman.Outcome")
+    for number in (outcome.input_tokens, outcome.output_tokens, outcome.seconds, outcome.ttft, outcome.cost):
+        if number is not None and (type(number) not in _PLAIN or not 0 <= number < math.inf):
+            _check_numbers(outcome)
+    error: Any = outcome.error
+    if error is not None and not isinstance(error, BaseException):
+        raise InvalidFeedbackError(
+            f"error of the outcome is of type {type(error).__name__}; expected the exception that was raised",
+            hint="RuntimeError(...) will do where there was none",
+        )
+
+
+def _check_numbers(outcome: Outcome) -> None:
+    for name in ("input_tokens", "output_tokens", "seconds", "ttft", "cost"):
+        value: Any = getattr(outcome, name)
+        wrong = isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) < math.inf
+        if value is not None and wrong:
+            raise InvalidFeedbackError(
+                f"{name} of the outcome is {_shown(value)}; expected a number that is not negative",
+                hint="leave out what was not measured",
+            )
+
+
+def _shown(value: object) -> str:
+    return repr(value) if isinstance(value, Real) else f"of type {type(value).__name__}"

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import unicodedata
 from datetime import date
 from importlib.metadata import version
 from typing import Any
@@ -313,8 +314,11 @@ def test_nothing_written_is_nothing_read() -> None:
 words = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1, max_size=40)
 
 
+names = words.filter(lambda word: all(unicodedata.category(each) != "Cc" for each in word))
+
+
 @given(
-    words,
+    names,
     words,
     st.dictionaries(words.filter(lambda word: word != "<<"), st.none() | st.integers() | words, max_size=3),
 )

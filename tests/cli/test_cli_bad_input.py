@@ -71,6 +71,21 @@ CASES = {
             "  hint: for example openai:a does not declare vision",
         ],
     ),
+    "a misspelt capability": (
+        GOOD,
+        ["explain", "hello", "--needs", "visoin"],
+        ["error E4101: ", "  hint: no model has the capability 'visoin'; did you mean 'vision'?"],
+    ),
+    "a misspelt provider": (
+        GOOD,
+        ["route", "hello", "--provider", "opnai"],
+        ["error E4101: ", "  hint: no model has the provider 'opnai'; did you mean 'openai'?"],
+    ),
+    "a misspelt policy": (
+        GOOD + "policy: chepest\n",
+        ["explain", "hello"],
+        ["pointsman.yaml:2:1: error E4006: policy: there is no policy 'chepest'", "did you mean 'cheapest'?"],
+    ),
     "a prompt larger than every window": (
         GOOD,
         ["explain", "-"],
@@ -90,6 +105,22 @@ def test_bad_input_is_told_in_two_lines_at_most(case: str, invoke: Invoke, write
     assert "Traceback" not in result.output
     for part in expected:
         assert part in told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        (["--capability", "visoin"], "no model has the capability 'visoin'; did you mean 'vision'?"),
+        (["--provider", "opnai"], "no model has the provider 'opnai'; did you mean 'openai'?"),
+    ],
+)
+def test_a_list_that_is_empty_by_a_misspelling_says_so(
+    arguments: list[str], meant: str, invoke: Invoke, write: Write
+) -> None:
+    write(GOOD)
+    result = invoke("models", *arguments)
+    assert result.stderr.strip() == f"hint: {meant}"
+    assert result.stdout.startswith("0 of 1 models")
 
 
 def test_a_command_that_needs_a_configuration_says_so(invoke: Invoke) -> None:

@@ -96,6 +96,72 @@ def test_validate_as_json_lists_problems(invoke: Invoke, write: Write) -> None:
     assert (found["problems"][0]["line"], found["problems"][0]["code"]) == (2, "E4003")
 
 
+# What is wrong, how a command meets it, and the code it fails with.
+FAILURES: dict[str, tuple[list[str], int, str | None]] = {
+    "explain: a broken file": (["explain", "hi", "-c", "broken.yaml"], 1, "E4003"),
+    "explain: no model": (["explain", "hi", "--needs", "vision"], 1, "E4101"),
+    "explain: a name": (["explain", "hi", "--model", "aa"], 1, "E4001"),
+    "explain: a number": (["explain", "hi", "--max-cost", "-1"], 1, "E4103"),
+    "route: no file": (["route", "hi", "-c", "none.yaml"], 1, "E4005"),
+    "route: no model": (["route", "hi", "--needs", "vision"], 1, "E4101"),
+    "validate: a broken file": (["validate", "broken.yaml"], 1, "E4003"),
+    "models: a catalogue": (["models", "nonsense"], 1, "E4006"),
+    "models: a capability": (["models", "--capability", "no way!"], 1, "E4103"),
+    "health: a name": (["health", "aa"], 1, "E4001"),
+    "bench: a name": (["bench", "aa", "--yes"], 1, "E4001"),
+    "report: no ledger": (["report", "none.db"], 1, "E4006"),
+    "replay: no log": (["replay", "none.db"], 1, "E4301"),
+    "discover: no file": (["discover", "-c", "none.yaml"], 1, "E4005"),
+    "diff: no file": (["diff", "none.yaml", CONFIG], 2, "E4005"),
+    "init: it is there": (["init", "--output", CONFIG], 1, "E4006"),
+    "import: a capability": (["import-litellm", "--capability", "no way!"], 1, "E4103"),
+    "usage: no prompt": (["explain"], 2, None),
+    "usage: a status": (["models", "--status", "activ"], 2, None),
+    "usage: an option": (["explain", "hi", "--needz", "vision"], 2, None),
+    "usage: a command": (["explian", "hi"], 2, None),
+}
+
+
+@pytest.mark.parametrize("case", FAILURES)
+def test_a_failure_is_json_too(case: str, invoke: Invoke, write: Write) -> None:
+    arguments, exit_code, code = FAILURES[case]
+    write({"models": [{"name": "a", "provider": "openai", "capabilities": ["generation.text"]}]})
+    write("models: [{name: a, provider: openai, contxt_window: 3}]", "broken.yaml")
+    plain, found = invoke(*arguments), invoke(*arguments, "--json")
+    assert (plain.exit_code, found.exit_code) == (exit_code, exit_code)
+    told = json.loads(found.stdout)
+    assert told["code"] == code
+    assert told["message"]
+    assert "hint" in told
+    assert found.stderr == plain.stderr
+
+
+def test_a_prompt_that_reads_like_an_option_asks_for_no_json(invoke: Invoke, write: Write) -> None:
+    write({"models": [{"name": "a", "provider": "openai"}]})
+    assert invoke("explain", "--needs", "vision", "--", "--json").stdout.startswith("excluded ")
+
+
+def test_route_as_json_says_who_failed_and_what_had_arrived(invoke: Invoke, write: Write, fleet: ModelFleet) -> None:
+    write({"policy": "cheapest", "models": fleet.catalogue(), "calls": {"retries": 0}})
+    for server in fleet.values():
+        server.fail("server_error_503")
+    failed = json.loads(invoke("route", "hello", "--json").stdout)
+    assert (failed["code"], failed["answer"]) == ("E4201", None)
+    assert {each["error"] for each in failed["causes"]} == {"ServiceUnavailableError"}
+    fleet.heal()
+    for server in fleet.values():
+        server.fail("reset_after_3_chunks")
+    broken = json.loads(invoke("route", "hello", "--json").stdout)
+    assert broken["code"] == "E4203"
+    assert broken["answer"]
+    fleet.heal()
+    for server in fleet.values():
+        server.fail("bad_request")
+    refused = json.loads(invoke("route", "hello", "--json").stdout)
+    assert refused["code"] is None
+    assert "BadRequestError" in refused["hint"]
+
+
 def test_route_as_json_has_the_answer_and_its_attempts(invoke: Invoke, write: Write, fleet: ModelFleet) -> None:
     fleet["first"].fail("server_error_503")
     write({"policy": "cheapest", "models": fleet.catalogue()})

@@ -20,6 +20,7 @@ from pointsman.reference.names import SYSTEMS
 from pointsman.reference.source import public_names
 
 ROOT = Path(__file__).parents[2]
+ERRORS = Path(errors.__file__).parent
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -44,7 +45,10 @@ def test_every_error_has_a_code_of_its_own_that_the_page_and_the_tree_list() -> 
     codes = [each.code for each in found]
     assert len(codes) == len(set(codes)) >= 20
     defined = {
-        node.name for node in ast.parse(Path(errors.__file__).read_text()).body if isinstance(node, ast.ClassDef)
+        node.name
+        for path in ERRORS.glob("*.py")
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.ClassDef)
     }
     assert {each.__name__ for each in found} == defined
     drawn = dict(re.findall(r"(\w+Error) +(E\d{4})", errors.__doc__ or ""))
@@ -84,11 +88,11 @@ def test_every_entry_of_the_references_contents_leads_to_its_heading() -> None:
 
 def test_errors_are_defined_in_one_place() -> None:
     """So that the page cannot miss one."""
-    source = Path(errors.__file__).parent
+    source = ERRORS.parent
     elsewhere = [
         f"{path.relative_to(source)}: {node.name}"
         for path in source.rglob("*.py")
-        if path != Path(errors.__file__)
+        if path.parent != ERRORS
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.ClassDef)
         and any(isinstance(base, ast.Name) and hasattr(errors, base.id) for base in node.bases)

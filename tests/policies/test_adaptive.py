@@ -16,7 +16,7 @@ from samples import make_spec
 from pointsman import ModelRegistry, Outcome, Request, Router
 from pointsman.policies import Context, Lesson
 from pointsman.policies.adaptive import AdaptivePolicy
-from pointsman.registry.snapshot import Arms
+from pointsman.registry.arms import Arms
 from pointsman.testing import FakeClock
 
 SUM = "What is 17 times 23 plus 4? Solve the equation and give the number."

@@ -14,7 +14,7 @@ from samples import LONG, make_spec
 
 from pointsman import ModelRegistry, Outcome, Request, Router
 from pointsman.policies import Context, LearningPolicy, Lesson, Policy, make_policy, policy_names
-from pointsman.registry.snapshot import Arms
+from pointsman.registry.arms import Arms
 from pointsman.testing import FakeClock
 
 NAMES = policy_names()

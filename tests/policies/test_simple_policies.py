@@ -14,7 +14,7 @@ from pointsman import ConfigError, Request
 from pointsman.policies import Context, Lesson, make_policy
 from pointsman.policies.intervals import hoeffding, wilson
 from pointsman.policies.ucb import UCBPolicy
-from pointsman.registry.snapshot import Arms
+from pointsman.registry.arms import Arms
 
 
 def spread(policy: Any, specs: list[Any], **context: Any) -> list[float]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pointsman import ModelRegistry, ModelSpec, Outcome, Request, Router
 from pointsman.policies import Context
-from pointsman.registry.snapshot import Arms
+from pointsman.registry.arms import Arms
 from pointsman.testing import FakeClock
 
 QUALITY = {"cheap": 0.5, "good": 0.9, "fast": 0.7}

@@ -8,7 +8,8 @@ from typing import Any
 
 from pointsman.cache.settings import When
 from pointsman.eligibility.requirements import model_mask
-from pointsman.registry.snapshot import Snapshot, fingerprint, remember
+from pointsman.registry.facts import fingerprint
+from pointsman.registry.snapshot import Snapshot, remember
 from pointsman.types import Request
 
 # What an answer does not depend on, and the tenant, which is a part of the key of its own.

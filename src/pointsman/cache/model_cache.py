@@ -7,17 +7,21 @@ import json
 import logging
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, Self, TypeVar
 
+from pydantic import ValidationError
+
+from pointsman.arguments import expect
 from pointsman.cache.entries import CorruptEntryError, Entry, Tags, pack, unpack
 from pointsman.cache.flights import Flights
 from pointsman.cache.level import BrokenLevelError, Level
 from pointsman.cache.settings import CacheSettings
 from pointsman.cache.statistics import CacheStatistics, Tally
 from pointsman.cache.urls import open_levels
-from pointsman.errors import StoreError
+from pointsman.catalog.spec import uncapitalized
+from pointsman.errors import ConfigError, StoreError
 from pointsman.types import Clock, SystemClock
 
 _log = logging.getLogger("pointsman")
@@ -79,14 +83,26 @@ class ModelCache:
 
     @classmethod
     def opened(cls, given: ModelCache | CacheSettings | str | Sequence[str] | bool | None, clock: Clock) -> Self | None:
-        """A cache from what a router is given: a cache, settings, names of levels, or whether to have one."""
+        """A cache from what a router is given: a cache, settings, names of levels, or whether to have one.
+
+        Raises:
+            ConfigError: E4006, for settings or levels that are none.
+        """
         if given is None or given is False:
             return None
         if isinstance(given, cls):
             return given
         if isinstance(given, CacheSettings):
             return cls(settings=given, clock=clock)
-        return cls("memory" if given is True else given, clock=clock)  # type: ignore[arg-type]
+        expect(given, (str, Sequence, Mapping, bool), "cache", "a ModelCache, its settings, names of levels, or True")
+        try:
+            if isinstance(given, Mapping):
+                return cls(settings=CacheSettings(**given), clock=clock)
+            return cls("memory" if given is True else given, clock=clock)  # type: ignore[arg-type]
+        except ValidationError as error:
+            problem = error.errors()[0]
+            field = ".".join(str(part) for part in problem["loc"])
+            raise ConfigError(f"cache: {field}: {uncapitalized(problem['msg'])}") from None
 
     def __repr__(self) -> str:
         return f"ModelCache({' -> '.join(level.name for level in self._levels)})"

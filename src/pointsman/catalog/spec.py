@@ -75,6 +75,8 @@ _MOST_PROBLEMS = 50
 # Asked for many times per call, so each spec remembers them.
 _WORKED_OUT = ("key", "arm", "credential")
 _PASSWORD = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://[^/?#@]*:[^/?#]*@")
+# Control characters, line ends and halves of pairs: names go into headers, logs and tables.
+_NOT_IN_A_NAME = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _ENV = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
@@ -204,6 +206,15 @@ class ModelSpec(BaseModel):
     @classmethod
     def _read_spellings(cls, data: Any) -> Any:
         return canonical_fields(data) if isinstance(data, Mapping) else data
+
+    @field_validator("name", "aliases", "base", "serves", "family", "display_name", "account", mode="after")
+    @classmethod
+    def _names_are_one_line(cls, value: str | tuple[str, ...] | None) -> str | tuple[str, ...] | None:
+        for text in (value,) if isinstance(value, str) else value or ():
+            if found := _NOT_IN_A_NAME.search(text):
+                shown = repr(text if len(text) <= _LONGEST_NAME else text[:_LONGEST_NAME] + "...")
+                raise ValueError(f"the character {found.group()!a} in {shown}; expected a name that can be printed")
+        return value
 
     @field_validator("capabilities", mode="after")
     @classmethod

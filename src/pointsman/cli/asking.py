@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pointsman.cli.errors import show_refusal
+from pointsman.cli.errors import fail, show_refusal
 from pointsman.cli.options import (
     config_option,
     find_config,
@@ -54,10 +54,9 @@ def explain(prompt: str, config: str | None, *, as_json: bool, **wishes: Any) ->
     except NoEligibleModelsError as error:
         excluded = {key: str(why) for key, why in error.excluded.items()}
         if as_json:
-            print_json({"model": None, "stage": error.stage, "excluded": excluded})
-        else:
-            for key, why in excluded.items():
-                click.echo(f"excluded    {key}: {why}")
+            fail(error, as_json=True, model=None, stage=error.stage, excluded=excluded)
+        for key, why in excluded.items():
+            click.echo(f"excluded    {key}: {why}")
         raise
     finally:
         router.store.close()  # unlike router.close(): a decision that nobody carries out is not written down
@@ -80,6 +79,7 @@ def _explained(decision: RoutingDecision) -> dict[str, Any]:
         "behind": [key for tier in decision.behind for key in tier.keys],
         "excluded": {key: {"check": why.check, "reason": why.reason} for key, why in decision.excluded.items()},
         "notes": list(decision.notes),
+        "warnings": list(decision.warnings),
         "registry": decision.registry_version,
     }
 
@@ -115,20 +115,29 @@ def route(
     path = require_config(config)
     request = read_request(prompt, wishes)
     router = open_router(path)
+    texts: list[str] = []
     try:
-        _stream(router, request, as_json=as_json, deadline=deadline, timeout=timeout)
-    except PointsmanError:
-        raise
+        _stream(router, request, texts, as_json=as_json, deadline=deadline, timeout=timeout)
+    except PointsmanError as error:
+        fail(error, as_json=as_json, answer="".join(texts) or None)  # what has arrived is not lost
     except Exception as error:
         if classify(error).kind not in _REFUSED:
             raise
-        show_refusal(error)
+        show_refusal(error, as_json=as_json)
         click.get_current_context().exit(1)
     finally:
         router.close()
 
 
-def _stream(router: Router, request: Request, *, as_json: bool, deadline: float | None, timeout: float | None) -> None:
+def _stream(
+    router: Router,
+    request: Request,
+    texts: list[str],
+    *,
+    as_json: bool,
+    deadline: float | None,
+    timeout: float | None,
+) -> None:
     from pointsman.caller import chunk_text, complete_stream  # noqa: PLC0415  next to its use: it brings LiteLLM in
     from pointsman.demo.quiet import hush_litellm  # noqa: PLC0415  likewise
 
@@ -137,7 +146,6 @@ def _stream(router: Router, request: Request, *, as_json: bool, deadline: float 
     status.show("loading LiteLLM")
     hush_litellm()
     stream = router.stream(request, complete_stream, dialect="openai", deadline=deadline, timeout=timeout)
-    texts: list[str] = []
     try:
         for chunk in stream:
             if text := chunk_text(chunk):

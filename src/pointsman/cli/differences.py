@@ -8,7 +8,7 @@ import click
 from rich.markup import escape
 
 from pointsman.catalog.difference import CatalogDiff, compare
-from pointsman.cli.errors import show
+from pointsman.cli.errors import fail
 from pointsman.cli.tables import console, table
 from pointsman.errors import PointsmanError
 from pointsman.registry.models import ModelRegistry
@@ -30,8 +30,7 @@ def diff(old: str, new: str, *, as_json: bool) -> None:
     try:
         found = compare(_read(old), _read(new))
     except PointsmanError as error:
-        show(error)
-        click.get_current_context().exit(2)
+        fail(error, as_json=as_json, exit_code=2)
     if as_json:
         click.echo(json.dumps(found.to_dict(), indent=2))
     else:

@@ -15,7 +15,7 @@ from pointsman.cli.checkup import health
 from pointsman.cli.demonstration import demo
 from pointsman.cli.differences import diff
 from pointsman.cli.discovering import discover
-from pointsman.cli.errors import show
+from pointsman.cli.errors import fail
 from pointsman.cli.importing import import_litellm
 from pointsman.cli.listing import models
 from pointsman.cli.replaying import replay
@@ -23,19 +23,34 @@ from pointsman.cli.reporting import report
 from pointsman.cli.schema import schema
 from pointsman.cli.starting import init
 from pointsman.cli.validation import validate
+from pointsman.cli.writing import print_json
 from pointsman.errors import PointsmanError
+
+_JSON = "pointsman.json"
 
 
 class Commands(click.Group):
-    """Commands whose typed errors are shown, not raised: exit 1, or 2 for wrong usage."""
+    """Commands whose typed errors are shown, not raised: exit 1, or 2 for wrong usage.
+
+    With `--json` an error is an object on standard output too: `code` (null where it is not one of ours), `message`
+    and `hint`.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Note whether JSON is wanted, before anything can be wrong with the rest."""
+        ctx.meta[_JSON] = "--json" in (args[: args.index("--")] if "--" in args else args)
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
         try:
             return super().invoke(ctx)
         except PointsmanError as error:
-            show(error)
-            ctx.exit(1)
+            fail(error, as_json=ctx.meta[_JSON])
+        except click.UsageError as error:
+            if ctx.meta[_JSON]:
+                print_json({"code": None, "message": error.format_message(), "hint": None})
+            raise
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Name the commands in the order a new user meets them."""

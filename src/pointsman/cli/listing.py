@@ -10,9 +10,9 @@ from rich.markup import escape
 from rich.text import Text
 
 from pointsman.catalog.files import builtin_names
-from pointsman.cli.options import config_option, find_config
+from pointsman.cli.options import config_option, find_config, names
 from pointsman.cli.tables import console, table
-from pointsman.errors import InvalidRequestError
+from pointsman.eligibility.mentions import undeclared
 from pointsman.registry.models import ModelRegistry
 
 if TYPE_CHECKING:
@@ -50,17 +50,24 @@ def models(catalogues: tuple[str, ...], config: str | None, *, as_json: bool, **
         click.echo(f"no configuration here: the built-in catalogues ({', '.join(builtin_names())})", err=True)
     if found:
         _print(found)
+    else:
+        _tell_misspelt(registry, **wanted)
     more = f" of {len(registry)}" if len(found) != len(registry) else ""
     click.echo(f"{len(found)}{more} models, registry {registry.version}")
 
 
 def _selected(registry: ModelRegistry, capability: tuple[str, ...], **filters: Any) -> list[ModelSpec]:
-    names = [name.strip() for each in capability for name in each.split(",")]
-    try:
-        able = {spec.key for spec in registry.get_models_by_capabilities(names)}
-    except ValueError as error:
-        raise InvalidRequestError(str(error), field="capability") from None
+    able = {spec.key for spec in registry.get_models_by_capabilities(names(capability))}
     return [spec for spec in registry.list_models(**filters) if spec.key in able]
+
+
+def _tell_misspelt(registry: ModelRegistry, capability: tuple[str, ...], **filters: Any) -> None:
+    """Name what was probably meant by a word that no model declares."""
+    asked = [("cap", registry.snapshot.capability(name)) for name in names(capability)]
+    asked += [(name, value) for name, value in filters.items() if value is not None]
+    for prefix, value in asked:
+        if hint := undeclared(registry.snapshot, prefix, value):
+            click.echo(f"  hint: {hint}", err=True)
 
 
 def _as_json(spec: ModelSpec) -> dict[str, Any]:

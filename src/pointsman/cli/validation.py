@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
 
 import click
 
 from pointsman.catalog.files import gathered, parse_catalogue
 from pointsman.catalog.loader import load_file
+from pointsman.cli.errors import fail
 from pointsman.cli.options import json_option, require_config
 from pointsman.cli.schema import SECTIONS_WITHOUT_EFFECT
 from pointsman.cli.writing import print_json
@@ -42,8 +42,7 @@ def validate(file: str | None, as_of: datetime | None, days: int | None, *, show
     except CatalogError as error:
         if not as_json:
             raise
-        print_json({"file": file, "usable": False, "problems": [_as_json(each) for each in error.problems]})
-        click.get_current_context().exit(1)
+        fail(error, as_json=True, file=file, usable=False)
     day = (as_of or datetime.now(UTC)).date()
     whole = as_of is not None or days is not None
     warnings = [*_without_effect(registry), *_without_key(registry)]
@@ -86,11 +85,6 @@ def _read(path: str) -> tuple[ModelRegistry, Settings]:
     if problems:
         raise gathered(sorted(problems, key=_position))
     return ModelRegistry.load(path), settings
-
-
-def _as_json(problem: CatalogError) -> dict[str, Any]:
-    place = {"line": problem.line, "column": problem.column}
-    return {"code": problem.code, "message": problem.message, "hint": problem.hint, **place}
 
 
 def _position(problem: CatalogError) -> tuple[int, int]:

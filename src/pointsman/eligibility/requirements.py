@@ -8,10 +8,12 @@ from pointsman.catalog import capabilities as tree
 from pointsman.catalog.parameters import is_supported
 from pointsman.catalog.spec import ModelSpec
 from pointsman.eligibility.api_requirements import missing
+from pointsman.eligibility.mentions import tell_unknown
 from pointsman.eligibility.question import AUTO, Check, Question, at_least, at_most, in_words, or_unknown
 from pointsman.registry.lifecycle import fading, routable, why_not_routable
 from pointsman.registry.membership import pool_mask
 from pointsman.registry.snapshot import Snapshot, remember, set_bits
+from pointsman.types import Request
 
 
 def fixed_mask(question: Question) -> int:
@@ -45,6 +47,19 @@ def fixed_mask(question: Question) -> int:
             if check.applies(question):
                 mask &= check.mask(question)
         remember(snapshot.memo, key, mask)
+        # Where nobody is left, the error names the provider that was meant.
+        tell_unknown(request, snapshot, "exclude", "exclude_providers", *(("providers",) if mask else ()))
+    return int(mask)
+
+
+def preferred_mask(request: Request, snapshot: Snapshot) -> int:
+    """The models that a request prefers; worked out once per snapshot and wish."""
+    key = ("preferred", request.prefer, request.prefer_providers)
+    mask = snapshot.memo.get(key)
+    if mask is None:
+        mask = snapshot.mask_of(request.prefer) | _any_of(snapshot, "provider", request.prefer_providers)
+        remember(snapshot.memo, key, mask)
+        tell_unknown(request, snapshot, "prefer", "prefer_providers")
     return int(mask)
 
 

@@ -111,6 +111,9 @@ def stream(
                     if chunk is _END:
                         result = gate.done()
                         break
+            except BaseException:
+                _leave(steps, gate, on_done)
+                raise
             finally:
                 close(source)
 
@@ -156,6 +159,9 @@ async def astream(
                     if chunk is _END:
                         result = gate.done()
                         break
+            except BaseException:
+                _leave(steps, gate, on_done)
+                raise
             finally:
                 await _aclose(source)
 
@@ -168,6 +174,18 @@ def _record(stop: StopIteration) -> CallRecord:
     if not isinstance(record, CallRecord):
         raise TypeError("failover ended without a record")
     return record
+
+
+def _leave(steps: Steps, gate: Gate, on_done: Callable[[CallRecord], None]) -> None:
+    """Whoever asked has gone away in the middle of a stream; before its content that is a cancelled call."""
+    result = gate.left()
+    if result is not None:
+        try:
+            steps.send(result)
+        except StopIteration as stop:
+            on_done(_record(stop))
+        except GeneratorExit:
+            return
 
 
 def _judged(value: Any, read: Reader, seconds: float, attempt: Attempt) -> Result:

@@ -6,7 +6,7 @@ from typing import Any
 
 from pointsman.errors import EmptyAnswerError, TruncatedStreamError
 from pointsman.failover.readings import Reader, Reading, reported
-from pointsman.failover.steps import Attempt, Raised, Returned
+from pointsman.failover.steps import Attempt, Left, Raised, Returned
 from pointsman.types import Clock
 
 
@@ -115,6 +115,14 @@ class Gate:
         if self._open:
             partial = "partial_tool_call" if self._tool_call else "partial_text"
         return Raised(error, self._seconds(), partial, self._chunks)
+
+    def left(self) -> Returned | Left | None:
+        """The caller went away: after the finish reason it has everything; None if it has nothing yet."""
+        if not self._open:
+            return None
+        if self._finish is not None:
+            return self.done()
+        return Left(self._chunks, self._usage.input_tokens, self._usage.output_tokens)
 
     def _release(self) -> list[Any]:
         self._open = True

@@ -99,8 +99,16 @@ class Raised(NamedTuple):
     chunks: int = 0
 
 
+class Left(NamedTuple):
+    """The caller of a stream went away after it had got so much; what it used is used, and nothing is learnt."""
+
+    chunks: int
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+
+
 Step = Call | Wait | Reserve
-Result = Returned | Raised | float | None
+Result = Returned | Raised | Left | float | None
 
 
 class AttemptRecord(NamedTuple):

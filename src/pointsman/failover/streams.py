@@ -31,7 +31,7 @@ class RoutedStream(Iterator[Any]):
         return next(self._chunks)
 
     def close(self) -> None:
-        """Stop early: the model's stream is closed and nothing is learnt from it."""
+        """Stop early: the model's stream is closed, nothing is learnt from it, and limits count what it has sent."""
         close = getattr(self._chunks, "close", None)
         if close is not None:
             close()
@@ -55,7 +55,7 @@ class AsyncRoutedStream(AsyncIterator[Any]):
         return await anext(self._chunks)
 
     async def aclose(self) -> None:
-        """Stop early: the model's stream is closed and nothing is learnt from it."""
+        """Stop early: the model's stream is closed, nothing is learnt from it, and limits count what it has sent."""
         close = getattr(self._chunks, "aclose", None)
         if close is not None:
             await close()

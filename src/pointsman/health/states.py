@@ -14,7 +14,8 @@ from pointsman.catalog.spec import ModelSpec
 from pointsman.faults import Fault, FaultKind
 from pointsman.health.breaker import Breaker, BreakerLimits, Window
 from pointsman.health.vitals import Credential, HealthReport, HealthSettings, HealthState, Vital, moved
-from pointsman.registry.snapshot import Snapshot, credential_fact
+from pointsman.registry.facts import credential_fact
+from pointsman.registry.snapshot import Snapshot
 from pointsman.replicas import Alone, Replicas
 from pointsman.types import Clock
 

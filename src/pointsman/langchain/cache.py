@@ -13,6 +13,7 @@ from langchain_core.caches import RETURN_VAL_TYPE, BaseCache
 from langchain_core.messages import message_to_dict, messages_from_dict
 from langchain_core.outputs import ChatGeneration, Generation
 
+from pointsman.arguments import expect
 from pointsman.cache import ModelCache
 from pointsman.cache.codec import is_json
 
@@ -31,6 +32,8 @@ class PointsmanCache(BaseCache):
     """
 
     def __init__(self, cache: ModelCache | None = None, *, tenant: str | None = None) -> None:
+        if cache is not None:
+            expect(cache, ModelCache, "cache", "a pointsman.cache.ModelCache")
         self.cache = cache or ModelCache()
         self.tenant = tenant
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from inspect import signature
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -13,12 +14,14 @@ from langchain_core.runnables import Runnable, RunnableMap
 from langchain_core.tools import BaseTool
 from pydantic import ConfigDict, Field, SkipValidation, model_validator
 
+from pointsman.arguments import expect
 from pointsman.calling import CallLimits
 from pointsman.eligibility.tokens import PromptSize
 from pointsman.errors import ConfigError
 from pointsman.langchain.children import Children, specs_of
 from pointsman.langchain.dispatch import Dispatch
 from pointsman.langchain.entries import RoutedChatModel
+from pointsman.langchain.fields import refuse_unknown
 from pointsman.langchain.parsing import AnswerParser
 from pointsman.langchain.profile import profile_of
 from pointsman.langchain.replay import BoundTools, StructuredOutput
@@ -28,6 +31,9 @@ from pointsman.langchain.runnable import RunnableRouter
 from pointsman.registry.models import ModelRegistry
 from pointsman.router import Router
 from pointsman.types import Request
+
+# What `from_config` passes on.
+_ROUTERS = frozenset(signature(Router).parameters) - {"registry"}
 
 
 def _no_router() -> Router:
@@ -49,6 +55,7 @@ class ChatPointsman(RoutedChatModel):
         deadline: seconds per call, all attempts together.
         max_cost: USD per call, all attempts together.
         attempts: calls to models at most, per call.
+        max_retries: how often a model is asked again when nothing else is left; LangChain's name for `retries`.
         temperature: sent to the model, likewise `max_tokens` and `stop`, unless the call names its own.
         streaming: whether `invoke` streams too.
     """
@@ -61,6 +68,7 @@ class ChatPointsman(RoutedChatModel):
     deadline: float | None = None
     max_cost: float | None = None
     attempts: int | None = None
+    max_retries: int | None = None
     temperature: float | None = None
     max_tokens: int | None = None
     stop: list[str] | None = None
@@ -75,9 +83,12 @@ class ChatPointsman(RoutedChatModel):
     def _complete(cls, values: Any) -> Any:
         if not isinstance(values, Mapping):
             return values
+        refuse_unknown(cls, values)
         values = dict(values)
         models, router = values.get("models"), values.get("router")
-        if router is None:
+        if router is not None:
+            expect(router, Router, "router", "a pointsman.Router (files: ChatPointsman.from_config(path))")
+        else:
             router = values["router"] = Router(ModelRegistry(specs_of(models))) if models else _no_router()
         children = values["models"] = models if isinstance(models, Children) else Children(router.registry, models)
         if values.get("requirements"):
@@ -95,6 +106,7 @@ class ChatPointsman(RoutedChatModel):
             CatalogError: E4003, E4005 or E4006, with file and line.
         """
         ours = {name: changes.pop(name) for name in list(changes) if name in cls.model_fields}
+        refuse_unknown(cls, dict.fromkeys(set(changes) - _ROUTERS))
         return cls(router=Router.from_config(path, **changes), **ours)
 
     @property
@@ -181,6 +193,8 @@ class ChatPointsman(RoutedChatModel):
             limits["max_cost"] = self.max_cost
         if self.attempts is not None:
             limits["attempts"] = self.attempts
+        if self.max_retries is not None:
+            limits["retries"] = self.max_retries
         return limits
 
     # -- what it says of itself

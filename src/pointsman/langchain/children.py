@@ -8,7 +8,9 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager, asyn
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
+from langchain_core.runnables import Runnable
 
+from pointsman.arguments import expect, expect_mapping
 from pointsman.catalog.spec import ModelSpec
 from pointsman.custom import Implementation
 from pointsman.custom_calls import of_spec
@@ -48,6 +50,10 @@ class Children(Mapping[str, BaseChatModel]):
         given: Mapping[str, BaseChatModel] | None = None,
         build: Callable[[ModelSpec], BaseChatModel] = build_chat_model,
     ) -> None:
+        if given is not None:
+            expect_mapping(given, "models")
+        for name, child in (given or {}).items():
+            expect(child, Runnable, f"the model behind {name!r}", "a chat model")
         self._registry = registry
         self._given = {registry.get_model(name).key: child for name, child in (given or {}).items()}
         self._build = build

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
 from pointsman.errors import InvalidRequestError, MissingDependencyError
+from pointsman.langchain.fields import refuse_unknown
 from pointsman.langchain.messages import messages_of
 from pointsman.langchain.requirements import merged
 from pointsman.router import Router
@@ -39,6 +40,12 @@ class PointsmanDecisionModel(BaseDecisionModel):  # type: ignore[misc, unused-ig
     requirements: dict[str, Any] = Field(default_factory=dict)
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known(cls, values: Any) -> Any:
+        refuse_unknown(cls, values)
+        return values
 
     @property
     def _provider(self) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Literal, cast
 
 from langchain_core.embeddings import Embeddings
 
+from pointsman.arguments import expect, expect_mapping
 from pointsman.cache import ModelCache
 from pointsman.cache.vectors import Vectors
 from pointsman.caller import litellm_model
@@ -56,6 +57,9 @@ class PointsmanEmbeddings(Embeddings):
         cache: ModelCache | Literal[False] | None = None,
         tenant: str | None = None,
     ) -> None:
+        expect(router, Router, "router", "a pointsman.Router")
+        if models is not None:
+            expect_mapping(models, "models")
         self.router = router
         self.model = model
         self._given = {router.registry.get_model(name).key: child for name, child in (models or {}).items()}

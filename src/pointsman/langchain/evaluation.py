@@ -10,6 +10,7 @@ from langchain_core.messages import BaseMessage
 from langsmith.evaluation import EvaluationResult, EvaluationResults, RunEvaluator
 from langsmith.schemas import Example, Run
 
+from pointsman.arguments import expect, expect_callable
 from pointsman.langchain.feedback import pass_on
 from pointsman.langchain.messages import RECORD
 from pointsman.router import Router
@@ -30,6 +31,9 @@ class PointsmanEvaluator(RunEvaluator):
         router: Router,
         evaluator: RunEvaluator | Callable[[Run, Example | None], EvaluationResult | Mapping[str, Any]],
     ) -> None:
+        expect(router, Router, "router", "a pointsman.Router")
+        if not isinstance(evaluator, RunEvaluator):
+            expect_callable(evaluator, "evaluator")
         self.router = router
         self._evaluator = evaluator
 

@@ -11,9 +11,11 @@ from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import LLMResult
 
-from pointsman.errors import PointsmanError
+from pointsman.arguments import expect, expect_callable
+from pointsman.errors import InvalidFeedbackError, PointsmanError
 from pointsman.langchain.messages import RECORD
 from pointsman.router import Router
+from pointsman.types import is_score
 
 _log = logging.getLogger("pointsman")
 
@@ -35,6 +37,9 @@ class PointsmanFeedback(BaseCallbackHandler):
     """
 
     def __init__(self, router: Router, judge: Judge | None = None) -> None:
+        expect(router, Router, "router", "a pointsman.Router")
+        if judge is not None:
+            expect_callable(judge, "judge")
         self.router = router
         self.decisions: list[str] = []
         self._judge = judge
@@ -54,7 +59,13 @@ class PointsmanFeedback(BaseCallbackHandler):
                 pass_on(self.router, decision_id, score, "judge")
 
     def score(self, score: float, *, source: str | None = "user") -> None:
-        """Score every decision since the last time, in 0 to 1."""
+        """Score every decision since the last time, in 0 to 1.
+
+        Raises:
+            InvalidFeedbackError: E4303, for a score that is none; the decisions can be scored again.
+        """
+        if not is_score(score):  # before the decisions are let go of
+            raise InvalidFeedbackError(f"the score is {score!r}; expected a number from 0 to 1")
         decisions, self.decisions = self.decisions, []
         for decision_id in decisions:
             pass_on(self.router, decision_id, score, source)

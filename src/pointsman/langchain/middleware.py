@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from pointsman.arguments import expect
 from pointsman.errors import (
     AllModelsFailedError,
     ConfigError,
@@ -14,6 +15,7 @@ from pointsman.errors import (
     NoEligibleModelsError,
 )
 from pointsman.langchain.chat import ChatPointsman
+from pointsman.langchain.requirements import read_requirements
 
 try:
     from langchain.agents.middleware import AgentMiddleware, ModelRequest
@@ -43,6 +45,10 @@ class PointsmanMiddleware(AgentMiddleware[Any, Any]):
         super().__init__()
         if model is not None and fields:
             raise ConfigError(f"a model and {', '.join(fields)} were given", hint="give these to the model itself")
+        if model is not None:
+            expect(model, ChatPointsman, "model", "a ChatPointsman")
+        if requirements is not None and not callable(requirements):
+            requirements = read_requirements(requirements)
         self.model = model or ChatPointsman(**fields)
         self._requirements = requirements
         # The turns that failed last, so that a fallback further out can be told from the agent's own model. (No context

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pointsman.arguments import expect_mapping
 from pointsman.catalog.spec import nearest
 from pointsman.errors import InvalidRequestError
 from pointsman.types import REQUEST_FIELDS, Request
@@ -23,6 +24,7 @@ def read_requirements(given: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         InvalidRequestError: E4103, naming the field.
     """
+    expect_mapping(given, "requirements")
     allowed = [name for name in REQUEST_FIELDS if name not in _OF_THE_CALL]
     for name in given:
         if name not in allowed:

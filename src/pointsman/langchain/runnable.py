@@ -11,13 +11,15 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.outputs import ChatGenerationChunk
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableSerializable
 from langchain_core.runnables.config import patch_config
-from pydantic import ConfigDict, Field, SkipValidation
+from pydantic import ConfigDict, Field, SkipValidation, model_validator
 
+from pointsman.arguments import expect, expect_mapping
 from pointsman.calling import CallLimits
 from pointsman.decision import RoutingDecision
 from pointsman.errors import ConfigError
 from pointsman.failover.steps import Attempt, CallRecord
 from pointsman.langchain.children import Children
+from pointsman.langchain.fields import refuse_unknown
 from pointsman.langchain.messages import RECORD, RecordWriter, facts_of, messages_of, read_output
 from pointsman.langchain.requirements import merged, read_requirements
 from pointsman.router import Router
@@ -37,7 +39,16 @@ class RouteRunnable(RunnableSerializable[Any, RoutingDecision]):
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _known(cls, values: Any) -> Any:
+        refuse_unknown(cls, values)
+        return values
+
     def __init__(self, router: Router, **fields: Any) -> None:
+        expect(router, Router, "router", "a pointsman.Router")
+        if fields.get("requirements"):
+            fields["requirements"] = read_requirements(fields["requirements"])
         super().__init__(**{"router": router, **fields})
 
     def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> RoutingDecision:
@@ -70,11 +81,23 @@ class RunnableRouter(RunnableSerializable[Any, Any]):
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _known(cls, values: Any) -> Any:
+        refuse_unknown(cls, values)
+        return values
+
     def __init__(self, router: Router, runnables: Mapping[str, Runnable[Any, Any]], **fields: Any) -> None:
+        expect(router, Router, "router", "a pointsman.Router")
+        expect_mapping(runnables, "runnables")
+        if fields.get("requirements"):
+            fields["requirements"] = read_requirements(fields["requirements"])
         if not runnables:
             raise ConfigError("no Runnable was given", hint="pass {name of a registered model: Runnable}")
         by_key: Mapping[str, Runnable[Any, Any]] = runnables
         if not isinstance(runnables, Children):  # these are keyed so already, and built only when they are used
+            for name, runnable in runnables.items():
+                expect(runnable, Runnable, f"the Runnable behind {name!r}", "a Runnable")
             by_key = {router.registry.get_model(name).key: runnable for name, runnable in runnables.items()}
         super().__init__(**{"router": router, "runnables": by_key, **fields})
 

@@ -6,12 +6,13 @@ import asyncio
 import inspect
 import logging
 import math
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from random import Random
 from typing import Any, Protocol
 
+from pointsman.arguments import expect
 from pointsman.errors import PointsmanError
 from pointsman.failover.readings import Reading
 from pointsman.failover.steps import AttemptRecord
@@ -52,6 +53,8 @@ class Judge:
         """Refuse what cannot be meant."""
         if not callable(self.call):
             raise TypeError(f"a judge is a callable of (request, answer, record), not {type(self.call).__name__}")
+        for name in ("share", "weight", "timeout"):
+            expect(getattr(self, name), (int, float), f"a judge's {name}", "a number")
         if not 0.0 <= self.share <= 1.0 or not 0.0 < self.weight < math.inf or not self.timeout > 0.0:
             raise ValueError("a judge's share is from 0 to 1, its weight and timeout are above 0")
         if self.inline and inspect.iscoroutinefunction(self.call):
@@ -88,6 +91,7 @@ class Judging:
         judges: Sequence[Judge | JudgeCall] = (),
         checks: CheckSettings | None = None,
     ) -> None:
+        expect(judges, Iterable, "judges", "a list of judges")
         self._take = take
         self._rng = rng
         self._checks = checks

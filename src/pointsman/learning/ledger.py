@@ -18,7 +18,7 @@ from pointsman.errors import InvalidFeedbackError
 from pointsman.failover.steps import AttemptRecord
 from pointsman.features import features_of
 from pointsman.learning.rewards import Reward
-from pointsman.registry.snapshot import Arms
+from pointsman.registry.arms import Arms
 from pointsman.stores.base import Store, Write
 from pointsman.stores.memory import MemoryStore, Unspelled
 from pointsman.types import Clock, SystemClock

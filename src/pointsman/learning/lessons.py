@@ -28,7 +28,7 @@ from pointsman.learning.token_lessons import TokenLessons
 from pointsman.learning.versions import PolicyVersions
 from pointsman.listeners import Audience
 from pointsman.policies.base import LearningPolicy, Lesson
-from pointsman.registry.snapshot import Arms
+from pointsman.registry.arms import Arms
 from pointsman.stores.base import Store, Write
 from pointsman.stores.write_behind import WriteBehind
 from pointsman.types import Clock, Outcome, is_score

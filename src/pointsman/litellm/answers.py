@@ -25,6 +25,15 @@ def is_empty(answer: Any) -> bool:
     return False
 
 
+def error_in(answer: Any) -> Any:
+    """The error that the provider reports in place of an answer, though its status said success; None without one."""
+    if isinstance(answer, ResponsesAPIResponse) and answer.status == "failed":
+        return answer.error or {"type": "failed"}
+    if isinstance(answer, Mapping) and answer.get("type") == "error":
+        return answer.get("error") or {"type": "error"}
+    return None
+
+
 def says_something(block: Any) -> bool:
     """A block of the Responses or the Messages API: a message says what its parts say, and a tool call enough."""
     kind = field(block, "type")

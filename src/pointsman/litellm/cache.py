@@ -8,6 +8,7 @@ from typing import Any
 import litellm
 from litellm.caching.base_cache import BaseCache
 
+from pointsman.arguments import expect
 from pointsman.cache import ModelCache
 
 _FORM = "litellm"
@@ -64,6 +65,8 @@ class PointsmanLiteLLMCache(BaseCache):
 
 def litellm_cache(cache: ModelCache | None = None, *, tenant: str | None = None) -> litellm.Cache:
     """A `litellm.Cache` that keeps its entries in a `ModelCache`; assign it to `litellm.cache`."""
+    if cache is not None:
+        expect(cache, ModelCache, "cache", "a pointsman.cache.ModelCache")
     made = litellm.Cache(type="local")
     made.cache = PointsmanLiteLLMCache(cache or ModelCache(), tenant=tenant)
     return made

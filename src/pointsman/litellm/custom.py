@@ -10,6 +10,7 @@ from litellm.llms.custom_llm import CustomLLM, CustomLLMError
 from litellm.types.utils import GenericStreamingChunk, ModelResponse
 
 from pointsman import custom_calls
+from pointsman.arguments import expect, expect_text
 from pointsman.custom import CustomCall, Implementation
 from pointsman.custom_calls import Asked
 from pointsman.failover.readings import field
@@ -25,6 +26,8 @@ def provide_custom(registry: ModelRegistry, provider: str = PROVIDER) -> None:
         registry: where they are registered, now or later.
         provider: the word before the slash, where there are several registries.
     """
+    expect(registry, ModelRegistry, "registry", "a ModelRegistry")
+    expect_text(provider, "provider")
     others = [each for each in litellm.custom_provider_map if each["provider"] != provider]
     litellm.custom_provider_map = [*others, {"provider": provider, "custom_handler": CustomModels(registry)}]
     litellm.utils.custom_llm_setup()

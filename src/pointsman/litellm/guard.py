@@ -8,8 +8,8 @@ from importlib.metadata import version
 from typing import Any, Protocol
 
 from pointsman.errors import EmptyAnswerError, PointsmanError, TruncatedStreamError
-from pointsman.failover.readings import Reading, read
-from pointsman.litellm.answers import is_empty
+from pointsman.failover.readings import Reading, read, reported
+from pointsman.litellm.answers import error_in, is_empty
 from pointsman.litellm.openings import opened
 from pointsman.litellm.outcomes import metadata_of
 
@@ -90,10 +90,15 @@ class AnswerGuard:
         return await self._before["_acompletion_streaming_iterator"](*args, **kwargs)
 
     def _whole(self, answer: Any, kwargs: Mapping[str, Any]) -> Any:
-        if (metadata := metadata_of(kwargs)) and is_empty(answer):
-            error = EmptyAnswerError("the model answered with success and no content")
-            self._told(metadata, error, partial=False)
-            raise error
+        if metadata := metadata_of(kwargs):
+            error: PointsmanError | None = None
+            if (body := error_in(answer)) is not None:
+                error = reported(body)
+            elif is_empty(answer):
+                error = EmptyAnswerError("the model answered with success and no content")
+            if error is not None:
+                self._told(metadata, error, partial=False)
+                raise error
         return answer
 
     def _watch(self, kwargs: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -6,11 +6,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import litellm
 from litellm.types.router import CustomRoutingStrategyBase
 
+from pointsman.arguments import expect
 from pointsman.config import Settings, load_config
 from pointsman.decision import RoutingDecision
-from pointsman.errors import ModelNotFoundError, NoEligibleModelsError
+from pointsman.errors import ConfigError, ModelNotFoundError, NoEligibleModelsError
 from pointsman.failover.calls import CallSettings
 from pointsman.failover.steps import Attempt, Reserve
 from pointsman.litellm.deployments import Deployments
@@ -49,7 +51,14 @@ def install(
     Raises:
         CatalogError: E4003, E4005 or E4006, if `config` cannot be used.
         ConfigError: E4006, if a deployment could be several of the declared models.
+        TypeError: `router` is no LiteLLM router.
     """
+    expect(router, litellm.Router, "router", "a litellm.Router (pointsman's own is given as pointsman_router=)")
+    if pointsman_router is not None:
+        expect(pointsman_router, Router, "pointsman_router", "a pointsman.Router")
+    wanted: Any = attempts
+    if wanted is not None and (not isinstance(wanted, int) or wanted < 1):
+        raise ConfigError(f"attempts is {attempts!r}; expected a whole number from 1 up, or None")
     if pointsman_router is None:
         pointsman_router = _router_from(config)
         prune = True

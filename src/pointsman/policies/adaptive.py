@@ -34,7 +34,7 @@ from pointsman.policies.evidence import (
 from pointsman.policies.pacing import Pacing
 from pointsman.policies.posterior import Posterior, win_probabilities
 from pointsman.policies.watch import Watch
-from pointsman.registry.snapshot import Arms
+from pointsman.registry.arms import Arms
 
 # The variance of a score (0.2) over that of what is believed beforehand: an arm's level differs by 0.12 from its prior, a
 # feature moves an arm's quality by 0.06; all prompts are harder or easier than the priors say by 0.16, those with a

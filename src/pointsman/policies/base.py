@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from pointsman.catalog.prices import TOKENS_PER_PRICE, call_cost
 from pointsman.catalog.spec import ModelSpec
-from pointsman.registry.snapshot import Arms
+from pointsman.registry.arms import Arms
 from pointsman.types import Request
 
 

@@ -20,7 +20,7 @@ from pointsman.policies.evidence import (
     Vector,
 )
 from pointsman.policies.posterior import Posterior
-from pointsman.registry.snapshot import Arms
+from pointsman.registry.arms import Arms
 
 # Before anything was seen: the tokens of a prompt and of an answer, each worth one observation.
 _PROMPT, _ANSWER = 300.0, 300.0

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import Any
 
 from pointsman.catalog.bounds import short
+from pointsman.catalog.spec import nearest
 from pointsman.errors import ConfigError
 from pointsman.policies.base import Policy
 
@@ -48,12 +49,16 @@ def make_policy(given: str | Mapping[str, Any] | Policy) -> Policy:
     name = options.pop("name", None)
     if not isinstance(name, str) or name not in _POLICIES:
         found = short(name) if isinstance(name, str) else f"named by a {type(name).__name__}"
-        raise ConfigError(f"there is no policy {found}", hint=f"one of: {', '.join(policy_names())}")
+        near = nearest(name, _POLICIES) if isinstance(name, str) else None
+        there_are = f"one of: {', '.join(policy_names())}"
+        raise ConfigError(f"there is no policy {found}", hint=f"{near} {there_are}" if near else there_are)
     build: Callable[..., Policy] = getattr(import_module(f"pointsman.policies.{name}"), _POLICIES[name])
     known = {each: it.default for each, it in inspect.signature(build).parameters.items() if each != "self"}
     for option, value in options.items():
         if option not in known:
             hint = f"one of: {', '.join(known)}" if known else "it has no options"
+            if near := nearest(str(option), known):
+                hint = f"{near} {hint}"
             raise ConfigError(f"policy {name!r} has no option {option!r}", hint=hint)
         if type(known[option]) in {int, float} and not isinstance(value, int | float):
             found = short(value) if isinstance(value, str) else f"a {type(value).__name__}"

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from pointsman.policies.base import BasePolicy, Context, one_hot
-from pointsman.registry.snapshot import Arms
+from pointsman.registry.arms import Arms
 
 
 class PriorityPolicy(BasePolicy):

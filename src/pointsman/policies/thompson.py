@@ -9,7 +9,7 @@ import numpy as np
 from pointsman.policies.base import Context
 from pointsman.policies.posterior import win_probabilities
 from pointsman.policies.tallies import TallyPolicy
-from pointsman.registry.snapshot import Arms
+from pointsman.registry.arms import Arms
 
 
 class ThompsonPolicy(TallyPolicy):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pointsman.policies.base import Context, one_hot
 from pointsman.policies.intervals import hoeffding, wilson
 from pointsman.policies.tallies import NOTHING, TallyPolicy
-from pointsman.registry.snapshot import Arms
+from pointsman.registry.arms import Arms
 
 
 class UCBPolicy(TallyPolicy):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pointsman.policies.base import BasePolicy, Context
-from pointsman.registry.snapshot import Arms
+from pointsman.registry.arms import Arms
 
 
 class WeightedPolicy(BasePolicy):

@@ -112,7 +112,7 @@ def public(package: str) -> Iterator[tuple[str, Found]]:
         found = find(package, name)
         if found is None:
             raise LookupError(f"{package}.{name} is listed but not defined")
-        if found.module not in _ELSEWHERE:
+        if not found.module.startswith(_ELSEWHERE):
             yield name, found
     for module, name in BESIDE.get(package, ()):
         found = find(module, name)
@@ -216,7 +216,7 @@ def _methods(found: Found) -> str:
     seen = {name for names in text_of(found.node).of("Attributes") for name in names.split(", ")}
     lines = []
     for each in family(found):
-        if each.module in _ELSEWHERE:
+        if each.module.startswith(_ELSEWHERE):
             continue
         for node in each.as_class.body:
             if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or node.name in seen:

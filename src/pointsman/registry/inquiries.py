@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, get_args
 
+from pointsman.arguments import expect_mapping
 from pointsman.catalog import parameters as parameter_rules
 from pointsman.catalog.parameters import Dialect, OnUnsupported, ParameterIssue
 from pointsman.catalog.prices import Cost, call_cost
 from pointsman.catalog.spec import ModelSpec
+from pointsman.errors import InvalidRequestError
 from pointsman.registry.lifecycle import last_replacement
 
 
@@ -29,6 +32,7 @@ class Inquiries(ABC):
         self, name: str, parameters: Mapping[str, Any], *, input_tokens: int | None = None
     ) -> list[ParameterIssue]:
         """Report everything wrong with standard parameters (and a prompt's size) for a model; empty when fine."""
+        expect_mapping(parameters, "parameters")
         return parameter_rules.check(self.get_model(name), parameters, input_tokens=input_tokens)
 
     def map_parameters(
@@ -40,6 +44,13 @@ class Inquiries(ABC):
         on_unsupported: OnUnsupported = "raise",
     ) -> dict[str, Any]:
         """Rename standard parameters to the provider's; see `pointsman.catalog.parameters.translate`."""
+        expect_mapping(parameters, "parameters")
+        for field, value, known in (
+            ("dialect", dialect, get_args(Dialect)),
+            ("on_unsupported", on_unsupported, get_args(OnUnsupported)),
+        ):
+            if value not in known:
+                raise InvalidRequestError(f"there is no {field} {value!r}", field=field, hint=f"one of: {known}")
         return parameter_rules.translate(
             self.get_model(name), parameters, dialect=dialect, on_unsupported=on_unsupported
         )
@@ -51,7 +62,19 @@ class Inquiries(ABC):
     def request_cost(
         self, name: str, input_tokens: int, output_tokens: int, *, cached_input_tokens: int = 0, batch: bool = False
     ) -> Cost:
-        """Price a call in USD; what is not known is named in the result."""
+        """Price a call in USD; what is not known is named in the result.
+
+        Raises:
+            InvalidRequestError: E4103, for what is no number of tokens.
+        """
+        counts: dict[str, Any] = {
+            "input_tokens": input_tokens,
+            "output_tokens": output_tokens,
+            "cached_input_tokens": cached_input_tokens,
+        }
+        for field, count in counts.items():
+            if not isinstance(count, int | float) or isinstance(count, bool) or not 0 <= count < math.inf:
+                raise InvalidRequestError(f"{field} is {count!r}; expected a number of tokens", field=field)
         return call_cost(
             self.get_model(name), input_tokens, output_tokens, cached_input_tokens=cached_input_tokens, batch=batch
         )

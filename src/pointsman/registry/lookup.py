@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 
+from pointsman.arguments import expect_text
 from pointsman.catalog.spec import KNOWN_PROVIDERS, ModelSpec, split_key
 from pointsman.errors import AmbiguousModelError, ModelNotFoundError
 from pointsman.registry.snapshot import Snapshot
@@ -18,6 +19,8 @@ def find(snapshot: Snapshot, name: str, provider: str | None = None) -> ModelSpe
     Raises:
         AmbiguousModelError: E4002, if several providers have it and no source goes before the others.
     """
+    if not isinstance(name, str):
+        expect_text(name, "a model's name")
     bit = snapshot.bits.get(name if provider is None else f"{provider}:{name}")
     if bit is not None:
         return snapshot.specs[bit]

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pointsman.arguments import expect, expect_callable, expect_mapping, expect_methods, expect_text
 from pointsman.catalog.difference import CatalogDiff, compare
 from pointsman.catalog.export import catalogue_text
 from pointsman.catalog.files import Catalogue, builtin_names, read_builtin, read_catalogue
@@ -22,17 +23,17 @@ from pointsman.registry import lookup, overview
 from pointsman.registry.assembly import Origin, resolved, with_catalogue, with_file
 from pointsman.registry.history import MANUAL, History, Version
 from pointsman.registry.inquiries import Inquiries
-from pointsman.registry.membership import pool_mask
+from pointsman.registry.listings import Listings
 from pointsman.registry.overlays import OVERLAYS, Overlays
 from pointsman.registry.snapshot import Converter, Snapshot
-from pointsman.stores.base import Store, Write
+from pointsman.stores.base import STORE_METHODS, Store, Write
 from pointsman.types import Clock, SystemClock
 
 # The catalogue of facts as of 2024, for systems that were built on them; never part of "everything".
 _DATED = "legacy"
 
 
-class ModelRegistry(Inquiries, RegistryNames):
+class ModelRegistry(Inquiries, Listings, RegistryNames):
     """All models that are known now, with their pools.
 
     Safe to share between threads and tasks: a change swaps in a new snapshot, whoever reads keeps the one it has.
@@ -41,6 +42,10 @@ class ModelRegistry(Inquiries, RegistryNames):
     """
 
     def __init__(self, models: Iterable[ModelSpec] = (), *, clock: Clock | None = None) -> None:
+        if isinstance(models, str | bytes | Mapping) or not isinstance(models, Iterable):
+            expect(models, list, "models", "models (files: ModelRegistry.load(path))")
+        if clock is not None:
+            expect_methods(clock, ("time",), "clock", "a clock")
         self._clock = clock or SystemClock()
         self._lock = threading.RLock()
         self._snapshot = Snapshot()
@@ -115,8 +120,17 @@ class ModelRegistry(Inquiries, RegistryNames):
             return compare(versions.specs_of(before), self)
 
     def export(self, path: str | Path) -> None:
-        """Write every model as a catalogue that `load` reads back to the same version (pools are the file's own)."""
-        Path(path).write_text(catalogue_text(self, note=f"exported from version {self.version}"), encoding="utf-8")
+        """Write every model as a catalogue that `load` reads back to the same version (pools are the file's own).
+
+        Raises:
+            CatalogError: E4005, if it cannot be written.
+        """
+        text = catalogue_text(self, note=f"exported from version {self.version}")
+        try:
+            Path(path).write_text(text, encoding="utf-8")
+        except OSError as error:
+            reason = (error.strerror or type(error).__name__).lower()
+            raise CatalogError(f"cannot write the file: {reason}", path=str(path), hint="check the path") from None
 
     # -- changes
 
@@ -141,6 +155,7 @@ class ModelRegistry(Inquiries, RegistryNames):
             InvalidModelError: E4003.
             StoreError: E4301, if it could not be persisted; it is not registered then.
         """
+        expect(spec, (ModelSpec, Mapping), "a model", "a ModelSpec or a mapping of its fields")
         given = spec if isinstance(spec, ModelSpec) else ModelSpec(**spec)
         if implementation is not None and given.implementation is None:
             given = given.model_copy(update={"implementation": given.key})
@@ -172,8 +187,12 @@ class ModelRegistry(Inquiries, RegistryNames):
     def replace_models(self, models: Iterable[ModelSpec], *, remove: Iterable[str] = ()) -> None:
         """Take in many models that a host serves, and drop others by key, in one step; kept in memory alone."""
         with self._lock:
+            expect(models, Iterable, "models", "ModelSpecs")
+            given = list(models)
+            for each in given:
+                expect(each, ModelSpec, "what is to be registered", "a ModelSpec")
             gone = [key for key in remove if key in self._snapshot.bits]
-            after = self._snapshot.with_models(((spec, "discovery") for spec in models), without=gone)
+            after = self._snapshot.with_models(((spec, "discovery") for spec in given), without=gone)
             self._change(after, "took in what a host serves", RegistryEvent("changed"))
 
     def update_model_status(self, name: str, status: Status, *, reason: str | None = None) -> ModelSpec:
@@ -192,6 +211,7 @@ class ModelRegistry(Inquiries, RegistryNames):
         Raises:
             InvalidModelError: E4003.
         """
+        expect_mapping(facts, "facts")
         with self._lock:
             return self._lay_over(self.get_model(name), facts, f"amended {name}: {', '.join(facts)}")
 
@@ -207,6 +227,7 @@ class ModelRegistry(Inquiries, RegistryNames):
         Raises:
             UnknownVersionError: E4007.
         """
+        expect_text(version, "version")
         with self._lock:
             before = self._snapshot
             target = (
@@ -220,6 +241,7 @@ class ModelRegistry(Inquiries, RegistryNames):
 
     def subscribe(self, callback: Callable[[RegistryEvent], None]) -> Callable[[], None]:
         """Call back after every change; returns what ends the subscription."""
+        expect_callable(callback, "callback")
         return self._listeners.subscribe(callback)
 
     def attach_converter(self, name: str, convert: Converter) -> None:
@@ -229,6 +251,8 @@ class ModelRegistry(Inquiries, RegistryNames):
             name: as models refer to it.
             convert: takes the translated parameters and the model, returns what its API is to be sent.
         """
+        expect_text(name, "name")
+        expect_callable(convert, "convert")
         with self._lock:
             self._change(self._snapshot.with_converter(name, convert), f"converter {name}", RegistryEvent("changed"))
 
@@ -251,6 +275,7 @@ class ModelRegistry(Inquiries, RegistryNames):
         Raises:
             StoreError: E4301.
         """
+        expect_methods(store, STORE_METHODS, "store", "a store; URLs: pointsman.stores.urls.open_store")
         with self._lock:
             self._store = store
             self._history.attach(store)
@@ -279,6 +304,7 @@ class ModelRegistry(Inquiries, RegistryNames):
         """What would change from here to another registry, or to a version that was kept."""
         if isinstance(other, str):
             return compare(self, [spec for spec, _ in self._history.models_of(other)])
+        expect(other, ModelRegistry, "other", "a ModelRegistry or a version")
         return compare(self, other)
 
     def _change(self, after: Snapshot, reason: str, event: RegistryEvent, also: Iterable[Write] = ()) -> None:
@@ -330,61 +356,3 @@ class ModelRegistry(Inquiries, RegistryNames):
     def find_model(self, name: str, provider: str | None = None) -> ModelSpec | None:
         """Look up a key, a bare name or an alias; None if it is not registered."""
         return lookup.find(self._snapshot, name, provider)
-
-    def list_models(
-        self,
-        *,
-        provider: str | None = None,
-        family: str | None = None,
-        status: Status | None = None,
-        capability: str | None = None,
-        tag: str | None = None,
-    ) -> list[ModelSpec]:
-        """List models, optionally only those of a provider, family, status, capability or tag."""
-        snapshot = self._snapshot
-        mask = snapshot.live
-        for prefix, value in (("provider", provider), ("family", family), ("status", status), ("tag", tag)):
-            if value is not None:
-                mask &= snapshot.mask(f"{prefix}:{value}")
-        if capability is not None:
-            mask &= snapshot.mask(f"cap:{snapshot.capability(capability)}")
-        return list(snapshot.arms(mask))
-
-    def get_models_by_capability(self, capability: str) -> list[ModelSpec]:
-        """Models that declare this node of the capability tree or one below it."""
-        return self.list_models(capability=capability)
-
-    def get_models_by_capabilities(self, capabilities: Iterable[str]) -> list[ModelSpec]:
-        """Models that declare all of them."""
-        snapshot = self._snapshot
-        mask = snapshot.live
-        for capability in capabilities:
-            mask &= snapshot.mask(f"cap:{snapshot.capability(capability)}")
-        return list(snapshot.arms(mask))
-
-    def get_family_models(self, family: str) -> list[ModelSpec]:
-        """Models of one family."""
-        return self.list_models(family=family)
-
-    def get_available_models(self) -> list[ModelSpec]:
-        """Models that are routable by their status: active, or deprecated but not gone."""
-        snapshot = self._snapshot
-        return list(snapshot.arms(snapshot.mask("status:active") | snapshot.mask("status:deprecated")))
-
-    def list_providers(self) -> list[str]:
-        """Providers that have a model."""
-        return overview.named(self._snapshot, "provider")
-
-    def list_capabilities(self) -> list[str]:
-        """Nodes of the capability tree that some model serves."""
-        return overview.named(self._snapshot, "cap")
-
-    def pools_of(self, name: str) -> list[str]:
-        """Names of the pools this model is in."""
-        snapshot = self._snapshot
-        flag = 1 << snapshot.bits[self.get_model(name).key]
-        return sorted(pool for pool in snapshot.pools if pool_mask(snapshot, pool) & flag)
-
-    def stats(self) -> dict[str, Any]:
-        """Totals: models, active ones, providers, capabilities, models per provider."""
-        return overview.stats(self._snapshot)

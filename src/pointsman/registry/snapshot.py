@@ -6,90 +6,20 @@ A removed model leaves an empty slot, so bits keep their meaning while snapshots
 
 from __future__ import annotations
 
-import json
-from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from hashlib import sha256
-from typing import Any, overload
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 from pointsman.catalog import capabilities as tree
 from pointsman.catalog.pools import Pool
 from pointsman.catalog.spec import ModelSpec
+from pointsman.registry.arms import Arms
+from pointsman.registry.bounds import BOUNDS, Bound
+from pointsman.registry.facts import facts, fingerprint
 
 _MEMO_LIMIT = 512
 
 # Rewrites a call's parameters for a model whose API is like no other; code, so it is attached by name, never loaded.
 Converter = Callable[[dict[str, Any], ModelSpec], dict[str, Any]]
-
-BOUNDS: dict[str, Callable[[ModelSpec], float | None]] = {
-    "context_window": lambda spec: spec.context_window,
-    "max_input_tokens": lambda spec: spec.max_input_tokens,
-    "max_output_tokens": lambda spec: spec.max_output_tokens,
-    "size_billions": lambda spec: spec.size_billions,
-    "tokens_per_second": lambda spec: spec.tokens_per_second,
-    "latency_p50": lambda spec: spec.latency_p50,
-    "input_price": lambda spec: spec.cost_per_1m_input_tokens,
-    "output_price": lambda spec: spec.cost_per_1m_output_tokens,
-    "quality": lambda spec: spec.mean_quality,
-    "deprecation_day": lambda spec: None if spec.deprecation_date is None else spec.deprecation_date.toordinal(),
-    "sunset_day": lambda spec: None if spec.sunset_date is None else spec.sunset_date.toordinal(),
-}
-
-
-class Arms(Sequence[ModelSpec]):
-    """The models that a policy chooses among, in registration order; the same object for the same set.
-
-    `memo` holds what a policy prepares once per set of models, such as cumulative weights.
-    """
-
-    __slots__ = ("keys", "mask", "memo", "positions", "specs")
-
-    def __init__(self, specs: Iterable[ModelSpec], mask: int) -> None:
-        self.specs = tuple(specs)
-        self.keys = tuple(spec.key for spec in self.specs)
-        self.positions = {key: position for position, key in enumerate(self.keys)}
-        self.mask = mask
-        self.memo: dict[Any, Any] = {}
-
-    @overload
-    def __getitem__(self, position: int) -> ModelSpec: ...
-    @overload
-    def __getitem__(self, position: slice) -> tuple[ModelSpec, ...]: ...
-    def __getitem__(self, position: int | slice) -> ModelSpec | tuple[ModelSpec, ...]:
-        return self.specs[position]
-
-    def __len__(self) -> int:
-        return len(self.specs)
-
-
-class Bound:
-    """One number over all models, sorted: which models have at least, or at most, a value."""
-
-    __slots__ = ("_at_least", "_values", "known")
-
-    def __init__(self, pairs: Iterable[tuple[float, int]]) -> None:
-        by_value: dict[float, int] = {}
-        for value, bit in pairs:
-            by_value[value] = by_value.get(value, 0) | (1 << bit)
-        self._values = sorted(by_value)
-        masks = [0] * (len(self._values) + 1)
-        for position in range(len(self._values) - 1, -1, -1):
-            masks[position] = masks[position + 1] | by_value[self._values[position]]
-        self._at_least = masks
-        self.known = masks[0]
-
-    def at_least(self, value: float) -> int:
-        """Models known to have `value` or more."""
-        return self._at_least[bisect_left(self._values, value)]
-
-    def at_most(self, value: float) -> int:
-        """Models known to have `value` or less."""
-        return self.known & ~self._at_least[bisect_right(self._values, value)]
-
-    @property
-    def largest(self) -> float | None:
-        """The largest known value."""
-        return self._values[-1] if self._values else None
 
 
 class Snapshot:
@@ -330,58 +260,6 @@ class _Draft:
             revision=self.revision + 1,
             fingerprint=self.fingerprint,
         )
-
-
-def facts(spec: ModelSpec) -> Iterator[str]:
-    """Every yes-or-no fact of a model, as names of masks; `unknown:x` where nothing is said about x."""
-    yield f"provider:{spec.provider}"
-    yield f"status:{spec.status}"
-    yield credential_fact(spec)
-    if spec.family is not None:
-        yield f"family:{spec.family}"
-    if not tree.answers_text(spec.capabilities):
-        yield "other kind"
-    yield from (f"cap:{node}" for node in tree.expand(spec.capabilities))
-    yield from (f"cap:feature:{name}" for name, on in spec.features.items() if on)
-    yield from (f"tag:{tag}" for tag in dict.fromkeys(spec.tags))
-    if spec.maintenance:
-        yield "maintenance planned"
-    if spec.api_requirements:
-        yield "api requirements"
-    if spec.converter is not None:
-        yield "converter"
-    if spec.implementation is not None:
-        yield "implementation"
-    known_for = {*(spec.expertise or ()), *spec.quality}
-    yield from _listed("expertise", known_for if spec.expertise is not None or spec.quality else None)
-    yield from _listed("in", spec.input_modalities)
-    yield from _listed("out", spec.output_modalities)
-    yield from _listed("language", spec.languages)
-    own_region = None if spec.region is None else (spec.region,)
-    yield from _listed("region", spec.regions if spec.regions is not None else own_region)
-
-
-def _listed(name: str, values: Iterable[str] | None) -> Iterator[str]:
-    if values is None:
-        yield f"unknown:{name}"
-    else:
-        yield from (f"{name}:{value}" for value in dict.fromkeys(values))
-
-
-def credential_fact(spec: ModelSpec) -> str:
-    """The fact that all models sharing this one's credential share; made of references, never of keys."""
-    return "credential:" + "|".join(part or "" for part in spec.credential)
-
-
-def _one(value: str | None) -> tuple[str, ...] | None:
-    return None if value is None else (value,)
-
-
-def fingerprint(spec: ModelSpec) -> int:
-    """A 128-bit hash of a model's content."""
-    content = spec.model_dump(mode="json", exclude_defaults=True)
-    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    return int.from_bytes(sha256(canonical.encode()).digest()[:16], "big")
 
 
 def set_bits(mask: int) -> Iterator[int]:

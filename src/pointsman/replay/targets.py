@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pointsman.policies.base import BasePolicy, Context, Lesson, Policy
-from pointsman.registry.snapshot import Arms
+from pointsman.registry.arms import Arms
 from pointsman.replay.logs import Log, Row, reward_of
 
 _DECIDED, _ATTEMPTED, _SCORED = range(3)

@@ -7,6 +7,9 @@ from typing import Any, NamedTuple, Protocol
 
 Json = Any
 
+# What anything that is given as a store must be able to do.
+STORE_METHODS = ("get", "put", "put_all", "add", "delete", "items", "count", "trim", "clear", "close")
+
 
 class Write(NamedTuple):
     """One value to be put."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 
+from pointsman.arguments import expect_methods
 from pointsman.catalog.bounds import short
 from pointsman.errors import ConfigError
-from pointsman.stores.base import Store
+from pointsman.stores.base import STORE_METHODS, Store
 from pointsman.stores.memory import MemoryStore
 
 
@@ -18,6 +19,10 @@ def open_store(given: str | Store) -> Store:
         StoreError: E4301, if the file cannot be opened. A Redis that is away is waited for in the background.
     """
     if not isinstance(given, str):
+        try:
+            expect_methods(given, STORE_METHODS, "the store", "a URL such as sqlite:///FILE, or a store")
+        except TypeError as error:
+            raise ConfigError(str(error)) from None
         return given
     if given.startswith("env:"):
         name = given.removeprefix("env:")
