@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from pointsman import (
     Router,
 )
 from pointsman.cache import ModelCache
+from pointsman.failover.readings import Reading
 from pointsman.types import REQUEST_FIELDS
 
 Ask = Callable[[Router, Any], Any]
@@ -235,3 +237,13 @@ def test_names_in_any_script_are_names() -> None:
 def test_an_interval_is_a_number_of_seconds(interval: Any, router: Router) -> None:
     with pytest.raises(ConfigError, match=r"interval is .*; expected seconds"):
         router.monitor(interval)
+
+
+@pytest.mark.parametrize("cost", [float("nan"), float("inf"), -1.0])
+def test_an_impossible_cost_of_a_reader_is_unknown_and_the_lesson_is_kept(cost: float) -> None:
+    made = Router(ModelRegistry([make_spec("a")]), policy="ucb", seed=1)
+    for _ in range(3):
+        made.run("hello", lambda _: "hi", reader=lambda _: Reading(content=True, cost=cost))
+    learnt = made.statistics()["selection_stats"]["model_performance"]["openai:a"]
+    assert learnt["total_attempts"] == 3
+    assert all(math.isfinite(value) for value in learnt.values())

@@ -98,22 +98,20 @@ def stream(
                 except Exception as error:  # noqa: BLE001  see above
                     result = gate.broke(error)
                     continue
-                while True:
-                    try:
-                        if not guarded:  # nobody can interrupt a hang, but content may be waited for too long
-                            gate.patience(step.attempt)
-                        chunk = next(source, _END)
-                        ready = gate.finish() if chunk is _END else gate.feed(chunk)
-                    except Exception as error:  # noqa: BLE001  see above
-                        result = gate.broke(error)
-                        break
-                    yield from ready
-                    if chunk is _END:
-                        result = gate.done()
-                        break
-            except BaseException:
-                _leave(steps, gate, on_done)
-                raise
+                with _telling_if_left(steps, gate, on_done):
+                    while True:
+                        try:
+                            if not guarded:  # nobody can interrupt a hang, but content may be waited for too long
+                                gate.patience(step.attempt)
+                            chunk = next(source, _END)
+                            ready = gate.finish() if chunk is _END else gate.feed(chunk)
+                        except Exception as error:  # noqa: BLE001  see above
+                            result = gate.broke(error)
+                            break
+                        yield from ready
+                        if chunk is _END:
+                            result = gate.done()
+                            break
             finally:
                 close(source)
 
@@ -146,22 +144,20 @@ async def astream(
                 except Exception as error:  # noqa: BLE001  see above
                     result = gate.broke(error)
                     continue
-                while True:
-                    try:
-                        async with asyncio.timeout(gate.patience(step.attempt)):
-                            chunk = await anext(source, _END)
-                        ready = gate.finish() if chunk is _END else gate.feed(chunk)
-                    except Exception as error:  # noqa: BLE001  see above
-                        result = gate.broke(error)
-                        break
-                    for each in ready:
-                        yield each
-                    if chunk is _END:
-                        result = gate.done()
-                        break
-            except BaseException:
-                _leave(steps, gate, on_done)
-                raise
+                with _telling_if_left(steps, gate, on_done):
+                    while True:
+                        try:
+                            async with asyncio.timeout(gate.patience(step.attempt)):
+                                chunk = await anext(source, _END)
+                            ready = gate.finish() if chunk is _END else gate.feed(chunk)
+                        except Exception as error:  # noqa: BLE001  see above
+                            result = gate.broke(error)
+                            break
+                        for each in ready:
+                            yield each
+                        if chunk is _END:
+                            result = gate.done()
+                            break
             finally:
                 await _aclose(source)
 
@@ -176,16 +172,20 @@ def _record(stop: StopIteration) -> CallRecord:
     return record
 
 
-def _leave(steps: Steps, gate: Gate, on_done: Callable[[CallRecord], None]) -> None:
-    """Whoever asked has gone away in the middle of a stream; before its content that is a cancelled call."""
-    result = gate.left()
-    if result is not None:
-        try:
-            steps.send(result)
-        except StopIteration as stop:
-            on_done(_record(stop))
-        except GeneratorExit:
-            return
+@contextlib.contextmanager
+def _telling_if_left(steps: Steps, gate: Gate, on_done: Callable[[CallRecord], None]) -> Iterator[None]:
+    """Tell the steps if the caller goes away in the middle of a stream; before its content that is a cancelled call."""
+    try:
+        yield
+    except BaseException:
+        if (result := gate.left()) is not None:
+            try:
+                steps.send(result)
+            except StopIteration as stop:
+                on_done(_record(stop))
+            except GeneratorExit:
+                pass
+        raise
 
 
 def _judged(value: Any, read: Reader, seconds: float, attempt: Attempt) -> Result:

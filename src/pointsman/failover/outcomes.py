@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from pointsman.decision import RoutingDecision
@@ -46,7 +47,7 @@ class Outcomes:
             output_tokens=reading.output_tokens,
             seconds=result.seconds,
             ttft=result.ttft,
-            cost=reading.cost,
+            cost=_possible(reading.cost),
             finish_reason=reading.finish_reason,
             cached=reading.cached,
         )
@@ -154,3 +155,8 @@ class Outcomes:
         record = AttemptRecord(attempt, outcome, fault)
         self.record.attempts.append(record)
         self._means.observer.ended(record)
+
+
+def _possible(cost: float | None) -> float | None:
+    """What a reader of the user's own makes of an answer may be no amount of money; then nothing is known of it."""
+    return cost if cost is not None and 0 <= cost < math.inf else None
