@@ -245,5 +245,5 @@ def test_an_impossible_cost_of_a_reader_is_unknown_and_the_lesson_is_kept(cost: 
     for _ in range(3):
         made.run("hello", lambda _: "hi", reader=lambda _: Reading(content=True, cost=cost))
     learnt = made.statistics()["selection_stats"]["model_performance"]["openai:a"]
-    assert learnt["total_attempts"] == 3
+    assert learnt["attempts"] == 3
     assert all(math.isfinite(value) for value in learnt.values())
