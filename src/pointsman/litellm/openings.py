@@ -24,6 +24,7 @@ _ITEMS = {
     "response.output_item.done": "item",
     "content_block_start": "content_block",
 }
+_ENDS = frozenset({"response.completed", "response.incomplete", "response.failed"})
 _FAILURES = frozenset({"error", "response.failed"})
 _NO_ANSWER = "the stream ended without content"
 
@@ -98,15 +99,19 @@ class _Opened:
         return self._last
 
     def _judge(self) -> None:
-        """Say how a provider's own Messages stream ended; of other kinds LiteLLM sees it, or the guard within."""
-        if not isinstance(self._last, bytes) or b"message_stop" in self._last:
-            return
-        if b"event: error" in self._last:  # the caller has it
-            self._gave_up(ReportedError("the stream ended with an error"), partial=True)
-            return
-        error = TruncatedStreamError("the stream ended without its last event")
-        self._gave_up(error, partial=True)
-        raise error
+        """Say how a provider's own stream of events ended; of chat LiteLLM sees it, or the guard within."""
+        kind = _text(field(self._last, "type"))
+        if isinstance(self._last, bytes):
+            if b"event: error" in self._last:  # the caller has it
+                self._gave_up(ReportedError("the stream ended with an error"), partial=True)
+                return
+            is_cut = b"message_stop" not in self._last
+        else:  # before 1.106 LiteLLM does not look
+            is_cut = kind.startswith("response.") and kind not in _ENDS
+        if is_cut:
+            error = TruncatedStreamError("the stream ended without its last event")
+            self._gave_up(error, partial=True)
+            raise error
 
 
 def _says_something(piece: Any, held: list[Any]) -> bool:
