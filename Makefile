@@ -34,9 +34,10 @@ SIDE_BY_SIDE := -n 4 --dist loadfile
 test: $(READY)  ## all tests (under 10 minutes; those for Redis skip without its binary)
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
-test-all: $(READY)  ## all tests, then the longer checks again with all their rounds
+test-all: $(READY)  ## all tests, the longer checks with all their rounds, then the other versions of the hosts
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
 	POINTSMAN_LONG=1 $(BIN)/python -m pytest -m long $(SIDE_BY_SIDE) $(ARGS)
+	$(BIN)/python tests/versions.py
 
 test-versions: $(READY)  ## the doors' tests on the oldest and newest LangChain and LiteLLM (installs them from the index)
 	$(BIN)/python tests/versions.py $(ARGS)
