@@ -23,7 +23,7 @@ from rich.table import Table
 
 from pointsman import ModelRegistry, ModelSpec, Outcome, Request, Router
 from pointsman.features import KeptFeatures
-from pointsman.policies import Context
+from pointsman.policies import Context, policy_names
 
 SIZES = (10, 100, 1_000, 10_000)
 MOST_LEARNT = 100
@@ -132,6 +132,26 @@ def adaptive_table(sizes: list[int]) -> Table:
     return table
 
 
+def policies_table(sizes: list[int]) -> Table:
+    """Every policy, where every model can serve and has a price and a quality of its own."""
+    table = Table(title="one decision among all of them, microseconds (median)")
+    table.add_column("policy")
+    for size in sizes:
+        table.add_column(f"{size:,} models", justify="right")
+    registries = [rated(size) for size in sizes]
+    asked = Request(messages=[{"role": "user", "content": "hello"}])
+    policies: dict[str, str | dict[str, object]] = {name: name for name in policy_names()}
+    # Nobody has been judged, so nobody can be ruled out: as dear as it gets.
+    policies["adaptive, no nursery"] = {"name": "adaptive", "nursery": 0}
+    for name, policy in policies.items():
+        times = []
+        for registry in registries:
+            router = Router(registry, policy, seed=1)
+            times.append(microseconds(lambda: router.decide(asked)))  # noqa: B023  used before the loop goes on
+        table.add_row(name, *(f"{each:,.1f}" for each in times))
+    return table
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES))
@@ -165,6 +185,7 @@ def main() -> None:
         shown = ["-", "-"] if peer is None else [f"{peer:,.1f}", f"{peer / times[0]:,.1f} x"]
         table.add_row(f"{size:,}", *(f"{each:,.1f}" for each in times), *shown)
     Console(width=140).print(table)
+    Console(width=140).print(policies_table(options.sizes))
     Console(width=140).print(adaptive_table([size for size in options.sizes if size <= MOST_LEARNT]))
     router = Router(ModelRegistry([ModelSpec(name="wide", provider="openai", context_window=1_000_000)]), "weighted")
     long = Request(messages=[{"role": "user", "content": LONG_PROMPT}])

@@ -25,7 +25,9 @@ from pointsman.errors import ModelNotFoundError, NoEligibleModelsError, PromptTo
 from pointsman.health.states import Health
 from pointsman.limits.limiter import Limits
 from pointsman.policies.base import Context, Lesson, Policy
+from pointsman.policies.journal import Noted
 from pointsman.policies.names import make_policy
+from pointsman.policies.shares import FEW, Even, Shares
 from pointsman.pulls import Pulls
 from pointsman.registry.arms import Arms
 from pointsman.registry.lifecycle import day_of, deprecation_note, fading, last_replacement
@@ -79,11 +81,11 @@ class Chooser:
         self.rules = rules or Rules()
         self._clock = clock
         self._rng = rng
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self.pulls = Pulls()
         self.calibration = Calibration()
         self.windows = LearntWindows()
-        self._mean_seconds: dict[str, float] = {}
+        self._mean_seconds: Noted[float] = Noted()
         self._sessions: OrderedDict[str, str] = OrderedDict()
         self._pool_choices: dict[str, tuple[object, Choice]] = {}
         self._warned: set[str] = set()
@@ -145,7 +147,7 @@ class Chooser:
         probabilities = choice.policy.probabilities(arms, context)
         stuck = self._session_position(context.request, arms)
         if stuck is not None:
-            return [1.0 if at == stuck else 0.0 for at in range(len(arms))], stuck, "sticky"
+            return _all_to(stuck, len(arms)), stuck, "sticky"
         return probabilities, self._draw(arms, probabilities), context.override or "none"
 
     def _serves(self, mask: int, snapshot: Snapshot) -> bool:
@@ -166,9 +168,11 @@ class Chooser:
     def learn(self, lesson: Lesson, pool: str | None = None) -> None:
         """Teach the policy that chose, and keep the arm's mean latency."""
         if lesson.ok and lesson.seconds is not None:
-            known = self._mean_seconds.get(lesson.key)
-            newest = lesson.seconds if known is None else known + 0.1 * (lesson.seconds - known)
-            self._mean_seconds[lesson.key] = newest
+            with self._lock:
+                known = self._mean_seconds.get(lesson.key)
+                newest = lesson.seconds if known is None else known + 0.1 * (lesson.seconds - known)
+                self._mean_seconds[lesson.key] = newest
+                self._mean_seconds.journal.note(lesson.key)
         choice = self._pool_choices.get(pool or "", (None, self.choice))[1]
         choice.policy.learn(lesson)
 
@@ -273,6 +277,8 @@ class Chooser:
             if known is None or known[0] is not probabilities:
                 known = arms.memo["cumulative"] = (probabilities, list(accumulate(probabilities)))
             cumulative = known[1]
+        elif type(probabilities) is not list and isinstance(probabilities, Shares):
+            return probabilities.draw(self._rng.random())
         else:
             cumulative = list(accumulate(probabilities))
         position = bisect_right(cumulative, self._rng.random() * cumulative[-1])
@@ -314,6 +320,13 @@ class Chooser:
             excluded=reasons,
             hint=hint,
         )
+
+
+def _all_to(position: int, size: int) -> Sequence[float]:
+    """Probabilities of which one model has it all."""
+    if size > FEW:
+        return Even(size, 1 << position)
+    return [1.0 if at == position else 0.0 for at in range(size)]
 
 
 def _session_key(request: Request) -> str:

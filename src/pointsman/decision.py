@@ -127,7 +127,7 @@ class RoutingDecision:
         """The fallbacks as specs."""
         if self._fallbacks is None:
             others = [spec for spec in self._ranked() if spec is not self.spec]
-            later = [spec for tier in self.behind for spec in sorted(tier, key=self._by_cost)]
+            later = [tier[at] for tier in self.behind for at in _cheapest_first(tier)]
             self._fallbacks = (*others, *later)
         return self._fallbacks
 
@@ -180,18 +180,12 @@ class RoutingDecision:
         return tuple(name for name in self.request.parameters if not is_supported(spec, name))
 
     def _ranked(self) -> list[ModelSpec]:
-        by_score = [0.0] * len(self.arms) if self.scores is None else self.scores
-        order = sorted(
-            range(len(self.arms)),
-            key=lambda at: (-self.probabilities[at], -by_score[at], self._by_cost(self.arms[at])),
-        )
+        """The models by probability, among equals by score, then by price; sorting keeps what stands already."""
+        order = list(_cheapest_first(self.arms))
+        for numbers in (self.scores, self.probabilities):
+            if numbers is not None:
+                order.sort(key=list(numbers).__getitem__, reverse=True)
         return [self.arms[at] for at in order]
-
-    def _by_cost(self, spec: ModelSpec) -> tuple[bool, float, str]:
-        price = None
-        if spec.cost_per_1m_input_tokens is not None and spec.cost_per_1m_output_tokens is not None:
-            price = spec.cost_per_1m_input_tokens + spec.cost_per_1m_output_tokens
-        return (price is None, price or 0.0, spec.key)
 
     def __repr__(self) -> str:
         return f"RoutingDecision({self.id!r}, model={self.model!r}, probability={self.probability:.4g})"
@@ -243,3 +237,18 @@ class RoutingDecision:
             score = "" if self.scores is None else f", score {self.scores[position]:.4g}"
             lines.append(f"{spec.key}: probability {self.probabilities[position]:.3f}{score}")
         return lines
+
+
+def _cheapest_first(arms: Arms) -> Sequence[int]:
+    """Positions by price, unknown prices last; sorted once per set of models."""
+    found: Sequence[int] | None = arms.memo.get("by price")
+    if found is None:
+        found = arms.memo["by price"] = sorted(range(len(arms)), key=lambda at: _by_cost(arms[at]))
+    return found
+
+
+def _by_cost(spec: ModelSpec) -> tuple[bool, float, str]:
+    price = None
+    if spec.cost_per_1m_input_tokens is not None and spec.cost_per_1m_output_tokens is not None:
+        price = spec.cost_per_1m_input_tokens + spec.cost_per_1m_output_tokens
+    return (price is None, price or 0.0, spec.key)

@@ -6,6 +6,8 @@ import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 
+from pointsman.policies.journal import Noted
+
 # A decision that nobody carries out, or tells of, stops counting after so many seconds.
 _PROMISE_SECONDS = 60.0
 _PROMISES_KEPT = 10_000
@@ -21,7 +23,7 @@ class Pulls:
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
-        self._counts: dict[str, int] = {}
+        self._counts: Noted[int] = Noted()
         self._promised: OrderedDict[str, tuple[str, float]] = OrderedDict()
         self.counts: Mapping[str, int] = self._counts
 
@@ -65,3 +67,4 @@ class Pulls:
             self._counts[arm] = left
         else:
             self._counts.pop(arm, None)
+        self._counts.journal.note(arm)

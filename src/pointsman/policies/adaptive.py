@@ -33,6 +33,7 @@ from pointsman.policies.evidence import (
 )
 from pointsman.policies.pacing import Pacing
 from pointsman.policies.posterior import Posterior, win_probabilities
+from pointsman.policies.vectors import Array
 from pointsman.policies.watch import Watch
 from pointsman.registry.arms import Arms
 
@@ -102,7 +103,7 @@ class AdaptivePolicy(LearningPolicy):
             candidates.look_up(self._evidence, self._posterior, self._version)
             means, deviations = self._scores(candidates, context, self._padded(memo))
             child = self._newborn(candidates, context)
-        context.scores = means.tolist()
+        context.scores = Array(means) if candidates.many else means.tolist()
         if child is not None:
             context.override = "nursery"
             spread = np.zeros(len(arms))
@@ -113,6 +114,8 @@ class AdaptivePolicy(LearningPolicy):
             spread = win_probabilities(means, deviations)
         spread *= 1.0 - self.floor
         spread += self.floor / len(arms)
+        if candidates.many:
+            return Array(spread)
         result: list[float] = spread.tolist()
         return result
 
@@ -152,12 +155,16 @@ class AdaptivePolicy(LearningPolicy):
         quality_weight = weigh("quality", 1.0)
         cost_weight, latency_weight = weigh("cost", self.cost_weight), weigh("latency", self.latency_weight)
         quality = candidates.effect @ features
+        if candidates.row is not None:
+            quality = quality[candidates.row]
         quality += candidates.priors
         if request.expertise:
             labels = self._posterior.labels[candidates.at]
             special = candidates.priors_for(request.expertise)
             quality += (special - candidates.priors) * (_EXPERTISE_WEIGHT / (_EXPERTISE_WEIGHT + labels))
         variance = candidates.spread @ np.outer(features, features).ravel()
+        if candidates.row is not None:
+            variance = variance[candidates.row]
         costs, dearest = candidates.costs(context.input_tokens, request.max_output_tokens)
         scores: Vector = candidates.answering * quality
         deviations = candidates.reach * np.sqrt(np.maximum(variance, 0.0))
@@ -175,6 +182,8 @@ class AdaptivePolicy(LearningPolicy):
         """The model that is owed a nursery call, fewest calls first."""
         if not candidates.newborn:
             return None
+        if candidates.many:
+            return self._first_waiting(candidates, context)
         waiting = []
         for position in list(candidates.newborn):
             arm = candidates.arms[position]
@@ -187,9 +196,25 @@ class AdaptivePolicy(LearningPolicy):
         if not waiting:
             return None
         _, child = min(waiting, key=lambda pair: pair[0])
+        return self._offer(candidates, child)
+
+    def _first_waiting(self, candidates: Candidates, context: Context) -> int | None:
+        """The same of many models."""
+        pending, evidence, offered = context.pending, self._evidence, self._offered
+
+        def called(arm: str) -> float:
+            calls: float = evidence.counts[evidence.at.get(arm, 0), CALLS] + pending.get(arm, 0)
+            return max(calls, offered.get(arm, 0))
+
+        nursery = candidates.waiting(evidence.journal, pending, called, self.nursery)
+        child = nursery.next(pending, called)
+        return None if child is None else self._offer(candidates, child)
+
+    def _offer(self, candidates: Candidates, child: int) -> int:
+        """Count a call that is offered: its outcome may come much later, or never."""
         arm = candidates.arms[child]
-        # Outcomes may come much later, or never; what was offered counts at once.
         self._offered[arm] = self._offered.get(arm, 0) + 1
+        self._evidence.journal.note(arm)
         return child
 
     # -- learning

@@ -47,7 +47,7 @@ class Context:
         """`expected_cost` of every arm; prices are gathered once per set of models."""
         prices = arms.memo.get("prices")
         if prices is None:
-            prices = arms.memo["prices"] = [_flat_prices(spec) for spec in arms]
+            prices = arms.memo["prices"] = [flat_prices(spec) for spec in arms]
         tokens_in, tokens_out = self.input_tokens, self.output_tokens
         return [
             each[0] * tokens_in + each[1] * tokens_out if each is not None else self.expected_cost(arms[at])
@@ -55,7 +55,7 @@ class Context:
         ]
 
 
-def _flat_prices(spec: ModelSpec) -> tuple[float, float] | None:
+def flat_prices(spec: ModelSpec) -> tuple[float, float] | None:
     """USD per input and output token, where no threshold changes them and both are known."""
     price_in, price_out = spec.cost_per_1m_input_tokens, spec.cost_per_1m_output_tokens
     if price_in is None or price_out is None or spec.long_context_threshold is not None:

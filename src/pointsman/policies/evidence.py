@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pointsman.policies.journal import Journal
+
 Vector = NDArray[np.float64]
 
 COUNTS = ("calls", "failures", "scored", "answers", "input_tokens", "output_tokens", "billed", "cost", "reward")
@@ -143,14 +145,19 @@ class Evidence:
         at: the line of `counts` and of everything derived that belongs to an arm; line 0 is every arm never seen.
         counts: the counts of all replicas together, a line per arm, in the order of `COUNTS`.
         changes: how often the counts have changed.
+        journal: whose counts have changed.
+        names: the arms in the order of their lines, from line 1 on.
         ignored: rows of other replicas that could not be read.
     """
 
     def __init__(self, size: int) -> None:
         self.size = size
         self.at: dict[str, int] = {}
-        self.counts: Vector = np.zeros((1, len(COUNTS)))
+        self._room: Vector = np.zeros((64, len(COUNTS)))  # doubled when it is full
+        self.counts: Vector = self._room[:1]
         self.changes = 0
+        self.journal = Journal()
+        self.names: list[str] = []
         self.ignored = 0
         self._own: dict[str, Row] = {}
         self._others: dict[str, dict[str, Row]] = {}
@@ -168,6 +175,7 @@ class Evidence:
         for column, amount in changes.items():
             row.counts[column] += amount
             self.counts[self.at[arm], column] += amount
+        self.journal.note(arm)
 
     def label(
         self, arm: str, features: Vector, score: float, weight: float = 1.0, revised: tuple[float, float] | None = None
@@ -234,9 +242,13 @@ class Evidence:
         rows = [row for _, row in sorted(self._others.get(arm, {}).items())]
         rows += [self._own[arm]] if arm in self._own else []
         self.changes += 1
-        at = self.at.setdefault(arm, len(self.at) + 1)
-        if at == len(self.counts):
-            self.counts = np.append(self.counts, np.zeros((1, len(COUNTS))), axis=0)
+        at = self.at.get(arm)
+        if at is None:
+            at = self.at[arm] = len(self.at) + 1
+            self.names.append(arm)
+            if at == len(self._room):
+                self._room = np.append(self._room, np.zeros_like(self._room), axis=0)
+            self.counts = self._room[: at + 1]
         self.counts[at] = sum((row.counts for row in rows), start=np.zeros(len(COUNTS)))
         epoch = self._epochs[arm] = max((row.epoch for row in rows), default=0)
         labels = self._labels[arm] = Labels(self.size)
@@ -246,6 +258,7 @@ class Evidence:
         bases = [row.base for row in present if row.base is not None]
         if bases:
             labels.include(max(bases, key=lambda base: base.rank))
+        self.journal.note(arm)
 
 
 def _number(value: Any) -> float:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pointsman.policies.base import LearningPolicy, Lesson
+from pointsman.policies.journal import Journal
 
 _CERTAIN_AFTER = 10
 NOTHING: Mapping[str, float] = {"n": 0.0, "reward": 0.0, "successes": 0.0, "changes": 0.0}
@@ -19,13 +20,16 @@ class TallyPolicy(LearningPolicy):
     Attributes:
         totals: the sums of all replicas per arm.
         ignored: rows of other replicas that could not be read.
+        changes: notes whose totals have changed.
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._key = object()  # under which sets of models keep what was worked out for this policy
+        self._lock = threading.RLock()
         self._own: dict[str, dict[str, float]] = {}
         self._others: dict[str, dict[str, Mapping[str, float]]] = {}
         self.totals: dict[str, dict[str, float]] = {}
+        self.changes = Journal()
         self.ignored = 0
 
     def learn(self, lesson: Lesson) -> None:
@@ -48,6 +52,7 @@ class TallyPolicy(LearningPolicy):
                 row["changes"] += 1
                 for name, value in change.items():
                     row[name] += value
+            self.changes.note(lesson.arm)
 
     def pulls(self, arm: str) -> float:
         """Calls that were learnt from."""
@@ -85,6 +90,7 @@ class TallyPolicy(LearningPolicy):
         rows = [row for _, row in sorted(self._others.get(arm, {}).items())]
         rows += [self._own[arm]] if arm in self._own else []
         self.totals[arm] = {name: sum(row[name] for row in rows) for name in NOTHING}
+        self.changes.note(arm)
 
     def statistics(self) -> dict[str, dict[str, float]]:
         """Attempts, successes, success rate, mean reward and confidence per arm."""
@@ -105,6 +111,7 @@ class TallyPolicy(LearningPolicy):
             self._own.clear()
             self._others.clear()
             self.totals.clear()
+            self.changes.note_all()
 
 
 def _worth(lesson: Lesson, quality: float) -> float:

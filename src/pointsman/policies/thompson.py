@@ -7,8 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from pointsman.policies.base import Context
+from pointsman.policies.evidence import Vector
 from pointsman.policies.posterior import win_probabilities
-from pointsman.policies.tallies import TallyPolicy
+from pointsman.policies.shares import FEW
+from pointsman.policies.tallies import NOTHING, TallyPolicy
+from pointsman.policies.vectors import Array
 from pointsman.registry.arms import Arms
 
 
@@ -35,16 +38,40 @@ class ThompsonPolicy(TallyPolicy):
 
     def probabilities(self, arms: Arms, context: Context) -> Sequence[float]:
         """The probability of each model's mean reward to be the largest."""
-        totals = self.totals
-        rows = [totals.get(spec.arm) for spec in arms]
-        pulls = np.array([0.0 if row is None else row["n"] for row in rows])
-        gains = np.array([0.0 if row is None else row["reward"] for row in rows])
+        many = len(arms) > FEW
+        pulls, gains = self._followed(arms) if many else self._looked_up(arms)
         # Uniform before anything is known: Beta(1, 1). Scores can pull a sum a little below 0 or above n.
         a = np.clip(gains, 0.0, pulls) + 1.0
         b = pulls + 2.0 - a
         means = a / (pulls + 2.0)
         deviations = np.sqrt(a * b / (pulls + 3.0)) / (pulls + 2.0)
-        context.scores = means.tolist()
         spread = win_probabilities(means, deviations * self.exploration)
-        shares: list[float] = (spread * (1.0 - self.floor) + self.floor / len(arms)).tolist()
+        spread = spread * (1.0 - self.floor) + self.floor / len(arms)
+        if many:
+            context.scores = Array(means)
+            return Array(spread)
+        context.scores = means.tolist()
+        shares: list[float] = spread.tolist()
         return shares
+
+    def _looked_up(self, arms: Arms) -> tuple[Vector, Vector]:
+        """Calls and rewards of each model."""
+        rows = [self.totals.get(spec.arm, NOTHING) for spec in arms]
+        return np.array([row["n"] for row in rows]), np.array([row["reward"] for row in rows])
+
+    def _followed(self, arms: Arms) -> tuple[Vector, Vector]:
+        """The same of many models, of which few have changed since they were looked up; a copy."""
+        with self._lock:
+            known: tuple[int, Vector, Vector] | None = arms.memo.get(self._key)
+            changed = None if known is None else self.changes.since(known[0])
+            mark = self.changes.end
+            if known is None or changed is None:
+                known = (mark, *self._looked_up(arms))
+            elif changed:
+                for arm in set(changed):
+                    row = self.totals.get(arm, NOTHING)
+                    for at in arms.by_arm.get(arm, ()):
+                        known[1][at], known[2][at] = row["n"], row["reward"]
+                known = (mark, known[1], known[2])
+            arms.memo[self._key] = known
+            return known[1].copy(), known[2].copy()

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from pointsman.policies.base import Context, one_hot
 from pointsman.policies.intervals import hoeffding, wilson
+from pointsman.policies.shares import FEW
+from pointsman.policies.standing import Standing
 from pointsman.policies.tallies import NOTHING, TallyPolicy
 from pointsman.registry.arms import Arms
 
@@ -47,6 +49,13 @@ class UCBPolicy(TallyPolicy):
 
     def probabilities(self, arms: Arms, context: Context) -> Sequence[float]:
         """All to the highest score; untried arms first, evenly among equals."""
+        if len(arms) > FEW:
+            with self._lock:
+                standing: Standing | None = arms.memo.get(self._key)
+                if standing is None:
+                    standing = arms.memo[self._key] = Standing(arms, self.totals, self.changes, context.pending)
+                standing.follow(self.totals, context.pending)
+                return standing.shares(context, self.exploration, max(self.min_trials, 1))
         context.scores = scores = self._bounds(arms, context)
         best = max(scores)
         return one_hot(len(arms), (at for at, score in enumerate(scores) if score == best))

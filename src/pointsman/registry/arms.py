@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, overload
 
 from pointsman.catalog.spec import ModelSpec
@@ -29,6 +29,17 @@ class Arms(Sequence[ModelSpec]):
     def __getitem__(self, position: slice) -> tuple[ModelSpec, ...]: ...
     def __getitem__(self, position: int | slice) -> ModelSpec | tuple[ModelSpec, ...]:
         return self.specs[position]
+
+    @property
+    def by_arm(self) -> Mapping[str, Sequence[int]]:
+        """Where each arm stands; more than once if several deployments serve it."""
+        found: dict[str, list[int]] | None = self.memo.get("by arm")
+        if found is None:
+            found = {}
+            for position, spec in enumerate(self.specs):
+                found.setdefault(spec.arm, []).append(position)
+            self.memo["by arm"] = found
+        return found
 
     def __len__(self) -> int:
         return len(self.specs)

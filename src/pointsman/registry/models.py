@@ -10,7 +10,7 @@ from typing import Any
 
 from pointsman.arguments import expect, expect_callable, expect_mapping, expect_methods, expect_text
 from pointsman.catalog.difference import CatalogDiff, compare
-from pointsman.catalog.export import catalogue_text
+from pointsman.catalog.export import catalogue_text, write_file
 from pointsman.catalog.files import Catalogue, builtin_names, read_builtin, read_catalogue
 from pointsman.catalog.spec import ModelSpec, Status
 from pointsman.custom import Implementation
@@ -125,12 +125,7 @@ class ModelRegistry(Inquiries, Listings, RegistryNames):
         Raises:
             CatalogError: E4005, if it cannot be written.
         """
-        text = catalogue_text(self, note=f"exported from version {self.version}")
-        try:
-            Path(path).write_text(text, encoding="utf-8")
-        except OSError as error:
-            reason = (error.strerror or type(error).__name__).lower()
-            raise CatalogError(f"cannot write the file: {reason}", path=str(path), hint="check the path") from None
+        write_file(path, catalogue_text(self, note=f"exported from version {self.version}"))
 
     # -- changes
 
