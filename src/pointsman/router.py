@@ -21,9 +21,10 @@ from pointsman.discovery import Discovery, DiscoverySchedule
 from pointsman.eligibility.question import Rules
 from pointsman.errors import ConfigError, InvalidFeedbackError, InvalidRequestError, PointsmanError
 from pointsman.failover.blame import Blame
-from pointsman.failover.calls import CallSettings
+from pointsman.failover.calls import CallSettings, ChangedSettings
 from pointsman.failover.plan import Failover
 from pointsman.failover.readings import Reading
+from pointsman.failover.reservations import Reservations
 from pointsman.failover.steps import Attempt, AttemptRecord
 from pointsman.faults import classify
 from pointsman.health.states import Health, HealthSettings
@@ -120,6 +121,7 @@ class Router(Calling, HealthChecks, RouterNames):
         if self.store.shared and not self.store.remote and not registry.attached:
             registry.attach(self.store)
         self.calls = (calls or CallSettings()).with_changes(retry_wait=retry_wait, retry_stop=retry_stop)
+        self._changed = ChangedSettings()
         self.clock: Clock = clock or SystemClock()
         # Each part has a chance of its own, so that a cool-down's jitter does not move the next draw.
         self._health = Health(self.clock, Random(seed), health)
@@ -255,12 +257,20 @@ class Router(Calling, HealthChecks, RouterNames):
     # -- learning
 
     def observe(
-        self, decision: RoutingDecision, outcome: Outcome, *, model: str | None = None, blame: Blame | None = None
+        self,
+        decision: RoutingDecision,
+        outcome: Outcome,
+        *,
+        model: str | None = None,
+        blame: Blame | None = None,
+        reservations: Reservations | None = None,
+        headers: Mapping[str, Any] | None = None,
     ) -> None:
         """Tell how an attempt went that somebody else made; once per attempt, `model` if it was a fallback.
 
         An outcome for a model that is gone teaches nothing. With a call's `blame()`, what may be the request's fault is
-        charged to nobody before `blame.settle` says how the call ended.
+        charged to nobody before `blame.settle` says how the call ended. With its `reservations()`, what was taken for
+        the attempt is settled, else it is counted now. `headers` are the provider's, where they came with an answer.
         """
         expect(decision, RoutingDecision, "decision", "what decide() returned")
         check_outcome(outcome)
@@ -271,7 +281,13 @@ class Router(Calling, HealthChecks, RouterNames):
         if blame is not None:
             expect(blame, Blame, "blame", "what blame() returned")
         (blame or self.blame()).hear(spec, outcome, fault, waits=blame is not None)
-        self._limits.observed(spec, decision.request.tenant, outcome, None if fault is None else fault.kind)
+        kind = None if fault is None else fault.kind
+        if reservations is None or not reservations.settle(spec, outcome, kind):
+            self._limits.observed(spec, decision.request.tenant, outcome, kind)
+        if headers is not None:
+            self._limits.learn_headers(spec, headers)
+        else:
+            self._limits.learn(spec, outcome.error)
         plan = (decision.model,) if spec.key == decision.model else decision.plan  # ranking all of them costs
         number = plan.index(spec.key) + 1 if spec.key in plan else 0
         record = AttemptRecord(Attempt(decision, spec, number, None, "openai"), outcome, fault)
@@ -285,6 +301,10 @@ class Router(Calling, HealthChecks, RouterNames):
         Keys name what is counted and of whom; values hold `limit`, `remaining` and `period` in seconds.
         """
         return self._limits.headroom()
+
+    def reservations(self, decision: RoutingDecision) -> Reservations:
+        """Room at limits for the attempts of one call that a host makes by itself; see `observe`."""
+        return Reservations(self._failover, decision, self.calls)
 
     def check_budget(self, tenant: str | None) -> None:
         """Refuse on behalf of a host that makes the calls by itself; `run` and its siblings do so themselves.

@@ -152,7 +152,7 @@ async def test_the_proxys_planner_refuses_a_tenant_whose_budget_is_used_up() -> 
     planner.refresh(host)
 
     async def plan(team: str) -> dict[str, Any]:
-        data: dict[str, Any] = {"model": "auto", "messages": [{"role": "user", "content": "hello"}]}
+        data: dict[str, Any] = {"model": "auto", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 50}
         await planner.plan(
             host, UserAPIKeyAuth(team_id=team, user_role=LitellmUserRoles.PROXY_ADMIN), data, "acompletion"
         )

@@ -93,3 +93,10 @@ def test_only_a_lone_deployment_is_kept_from_litellm_s_cool_downs() -> None:
     groups({}, lone, first, second)
     assert lone["model_info"]["cooldown_time"] == 0
     assert "cooldown_time" not in first["model_info"]
+
+
+def test_a_wildcard_is_a_route_and_no_model() -> None:
+    made = groups(
+        {}, entry("openai/*", "openai/*", "1"), entry("small", "openai/gpt-4o-mini", "2"), entry("*", "*", "3")
+    )
+    assert dict(made.name_of) == {"openai:small": "small"}

@@ -44,6 +44,10 @@ def test_an_embedding_model_is_no_chat_model() -> None:
     assert "embedding.text" in spec_of(deployment("openai/text-embedding-3-small")).capabilities
 
 
+def test_what_edits_images_is_no_chat_model_either() -> None:
+    assert spec_of(deployment("openai/house-model", mode="image_edit")).capabilities == ("generation.image.edit",)
+
+
 def test_several_deployments_of_a_model_have_their_own_keys_and_one_arm() -> None:
     pairs = specs_for([deployment("openai/gpt-4o", ident="eu"), deployment("openai/gpt-4o", ident="us")], [])
     assert [spec.key for spec, _ in pairs] == ["openai:gpt-4o@eu", "openai:gpt-4o@us"]

@@ -81,3 +81,21 @@ async def test_hostile_headers_change_nothing_and_are_counted(planner: Planner, 
     request = {"headers": headers, "body": {"metadata": {"pointsman": ["no mapping"]}}}
     assert await plan_of(planner, host, restricted(), proxy_server_request=request) == EVERYBODY
     assert planner.ignored_wishes >= 4
+
+
+@pytest.mark.parametrize(
+    "kind", ["aimage_generation", "amoderation", "aspeech", "atranscription", "arerank", "_arealtime"]
+)
+async def test_what_asks_neither_for_text_nor_for_vectors_is_left_alone(planner: Planner, host: Any, kind: str) -> None:
+    data = {"model": "auto", "prompt": "A pointsman at work."}
+    await planner.plan(host, restricted(), data, kind)
+    assert data == {"model": "auto", "prompt": "A pointsman at work."}
+
+
+@pytest.mark.parametrize("content", [5, True, 1.5, None, {"a": 1}, [5, None, [[]], {"type": 7}]])
+@pytest.mark.parametrize("system", [None, 5])
+async def test_messages_of_no_sense_are_left_to_the_provider(
+    planner: Planner, host: Any, content: Any, system: Any
+) -> None:
+    body = {"messages": [{"role": "user", "content": content}], "system": system}
+    assert await plan_of(planner, host, restricted(), **body) == EVERYBODY

@@ -149,3 +149,38 @@ async def test_a_deployment_at_its_rpm_is_passed_over(fleet: ModelFleet) -> None
         assert answered == ["cheap", "cheap", "middle", "middle"]
     finally:
         strategy.uninstall()
+
+
+async def test_a_pool_reaches_no_wildcard(fleet: ModelFleet, tmp_path: Path) -> None:
+    config = tmp_path / "pointsman.yaml"
+    config.write_text("policy: cheapest\npools: {auto: {}}\n")
+    routed = {"model": "openai/*", "api_base": fleet["cheap"].url, "api_key": "none"}
+    entries = [{"model_name": "openai/*", "litellm_params": routed}, *fleet.litellm_model_list()[1:]]
+    host = litellm.Router(model_list=entries)
+    strategy = install(host, config=config)
+    assert sorted(strategy.deployments.key_of) == ["openai:large", "openai:middle"]
+    assert "middle" in str(
+        await host.acompletion(model="auto", messages=[{"role": "user", "content": "Say something."}])
+    )
+    assert "cheap" in str(
+        await host.acompletion(model="openai/cheap", messages=[{"role": "user", "content": "Say something."}])
+    )
+    strategy.uninstall()
+
+
+@pytest.mark.parametrize("first_leaves_first", [True, False])
+async def test_who_installs_last_serves_and_leaves_the_router_as_it_was(
+    fleet: ModelFleet, *, first_leaves_first: bool
+) -> None:
+    host = litellm.Router(model_list=fleet.litellm_model_list("chat"), num_retries=2)
+    before = set(vars(host))
+    first, last = (install(host, pointsman_router=Router(ModelRegistry(), policy="cheapest")) for _ in range(2))
+    fleet["cheap"].fail("server_error_503")
+    messages = [{"role": "user", "content": "Say something."}]
+    assert "middle" in str(await host.acompletion(model="chat", messages=messages))
+    assert len(list(last.router.ledger.rows("ledger.decisions"))) == 1
+    assert not list(first.router.ledger.rows("ledger.decisions"))
+    for strategy in (first, last) if first_leaves_first else (last, first):
+        strategy.uninstall()
+    assert host.num_retries == 2
+    assert set(vars(host)) <= before

@@ -110,3 +110,23 @@ async def test_uninstalled_nothing_stands_in_the_way(host: Any, strategy: Points
     fleet["large"].fail(Fault.empty_answer())
     assert not await ask(host, "whole")
     assert not await ask(host, "astream")
+
+
+NONSENSE: list[dict[str, Any]] = [
+    {"messages": [{"role": "user", "content": 5}]},
+    {"messages": [1]},
+    {"messages": "Say something."},
+    {"messages": MESSAGES, "response_format": "json"},
+]
+
+
+@pytest.mark.parametrize("body", NONSENSE)
+async def test_a_request_that_litellm_stumbles_over_makes_no_model_ill(
+    host: Any, strategy: PointsmanStrategy, body: dict[str, Any]
+) -> None:
+    assert "cheap" in await ask(host, "awhole")
+    for _ in range(6):
+        with pytest.raises(Exception, match=r"."):  # LiteLLM's, of whichever class
+            await host.acompletion(model="chat", **body)
+    assert "unhealthy" not in {strategy.router.health(key).state for key in strategy.deployments.by_key}
+    assert "cheap" in await ask(host, "awhole")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import threading
 from random import Random
@@ -71,8 +72,7 @@ async def test_taking_does_not_hold_up_the_loop_and_settling_is_not_waited_for(b
     assert await buckets.atake([take()]) > 0
     buckets.settle([take(amount=-4)])
     buckets.told("other", limit=10, remaining=0, reset=60, period=DAY)
-    assert buckets._threads is not None
-    buckets._threads.shutdown()
+    buckets._afterwards.finish(30)
     buckets.forked()  # which makes new threads
     assert await buckets.atake([take(amount=4)]) == 0
     assert await buckets.atake([take("other")]) > 0
@@ -93,3 +93,53 @@ def test_without_the_server_each_takes_its_share_and_owes_it_afterwards(own_redi
     assert back.wait(30)
     # The server may have carried out the one order whose answer was given up, so that it counts twice; never too little.
     assert sum(buckets.take(wanted) == 0 for _ in range(100)) in (100 - 20 - 25 + 5 - 1, 100 - 20 - 25 + 5)
+
+
+async def test_who_is_cancelled_while_the_server_thinks_has_taken_nothing(own_redis: RedisServer) -> None:
+    buckets = RedisBuckets(RedisLink(f"{own_redis.url}?timeout=10"), CLOCK, lambda: 1)
+    assert await buckets.atake([take(), take("w", kind="window")]) == 0
+    assert buckets._threads is not None
+    own_redis.pause()
+    tasks = [asyncio.create_task(buckets.atake([take(), take("w", kind="window")])) for _ in range(8)]
+    while buckets._threads._work_queue.qsize() != 4:  # noqa: ASYNC110  four are asking, four wait for a thread
+        await asyncio.sleep(0)
+    for task in tasks:
+        task.cancel()
+    answers = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(each) for each in answers] == [asyncio.CancelledError] * 8
+    own_redis.resume()
+    buckets._threads.shutdown()
+    buckets._afterwards.finish(30)
+    assert buckets.take([take(amount=9), take("w", amount=9, kind="window")]) == 0, "only the first took anything"
+
+
+def test_what_a_server_refused_to_count_is_counted_when_it_takes_orders_again(own_redis: RedisServer) -> None:
+    buckets = RedisBuckets(RedisLink(own_redis.url), CLOCK, lambda: 1)
+    wanted = [take(), take("w", kind="window")]
+    own_redis.ask("REPLICAOF", "127.0.0.1", "1")
+    assert [buckets.take(wanted) for _ in range(4)] == [0] * 4, "a read-only replica"
+    buckets.settle([each._replace(amount=2) for each in wanted])
+    buckets._afterwards.finish(30)
+    assert buckets._link.is_up
+    own_redis.ask("REPLICAOF", "NO", "ONE")
+    assert buckets.take(wanted) == 0
+    buckets._afterwards.finish(30)
+    other = RedisBuckets(RedisLink(own_redis.url), CLOCK, lambda: 1)
+    assert [other.take(wanted) == 0 for _ in range(4)] == [True, True, True, False], "4 + 2 + 1 of 10 are gone"
+
+
+async def test_a_server_that_is_slow_keeps_nobody_for_long(own_redis: RedisServer) -> None:
+    link = RedisLink(f"{own_redis.url}?timeout=10")
+    buckets = RedisBuckets(link, CLOCK, lambda: 1)
+    buckets._patience = 0.01
+    own_redis.pause()
+    wanted = [take("w", kind="window")]
+    assert await asyncio.gather(*(buckets.atake(wanted) for _ in range(8))) == [0] * 8
+    assert (buckets.taken_alone, link.is_up) == (8, True)
+    own_redis.resume()
+    assert buckets._threads is not None
+    buckets._threads.shutdown()
+    buckets._afterwards.finish(30)
+    assert buckets.take(wanted) == 0
+    buckets._afterwards.finish(30)
+    assert [buckets.take(wanted) == 0 for _ in range(2)] == [True, False], "each counts once"

@@ -83,7 +83,7 @@ def test_processes_whose_clocks_differ_by_hours_mean_the_same_moments(redis_url:
         for health, clock in zip(parts, clocks, strict=True)
     ]
     for health, each in zip(parts, replicas, strict=True):
-        health.replicas = each
+        health.sharing.replicas = each
     for _ in range(5):
         parts[0].failed(A, Fault(FaultKind.SERVER_ERROR))
     for each in replicas:
@@ -109,13 +109,13 @@ def test_what_is_not_well_in_one_process_is_behind_in_the_other_until_it_is_well
 ) -> None:
     here, there = (Health(clock, Random(1)) for _ in range(2))
     for health in (here, there):
-        health.replicas = RedisReplicas(RedisLink(redis_url), health, clock, lambda: None)
+        health.sharing.replicas = RedisReplicas(RedisLink(redis_url), health, clock, lambda: None)
     snapshot = ModelRegistry([A]).snapshot
 
     def exchange() -> None:
         for health in (here, there, here):
-            assert isinstance(health.replicas, RedisReplicas)
-            health.replicas.exchange()
+            assert isinstance(health.sharing.replicas, RedisReplicas)
+            health.sharing.replicas.exchange()
 
     here.failed(A, classify(error))
     exchange()
@@ -124,7 +124,7 @@ def test_what_is_not_well_in_one_process_is_behind_in_the_other_until_it_is_well
     clock.advance(1000)
     there.succeeded(A, 0.0)
     exchange()
-    assert there.windows() == here.windows() == {}
+    assert there.sharing.windows() == here.sharing.windows() == {}
     assert there.behind(snapshot) == here.behind(snapshot) == 0
 
 

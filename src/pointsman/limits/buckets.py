@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
+
+from pointsman.limits.periods import Kind
 
 
 class Take(NamedTuple):
@@ -15,14 +17,14 @@ class Take(NamedTuple):
         limit: how much there is per period.
         period: seconds.
         kind: `rate` is a bucket that holds `limit` and refills steadily (GCRA); `window` is full again when the period
-            that began at a multiple of it since the epoch ends.
+            that began at a multiple of it since the epoch ends, `week` on Mondays and `month` with the month, in UTC.
     """
 
     key: str
     amount: float
     limit: float
     period: float
-    kind: Literal["rate", "window"] = "rate"
+    kind: Kind = "rate"
 
 
 class Buckets(Protocol):

@@ -16,7 +16,7 @@ from pointsman.limits.buckets import Buckets, Take
 from pointsman.limits.headers import DAY, MINUTE, Told, headers_of, parse_headers
 from pointsman.limits.memory import MemoryBuckets
 from pointsman.limits.reservation import Reservation, unit_of
-from pointsman.limits.settings import BudgetSettings, LimitSettings, Quota, Rate
+from pointsman.limits.settings import CALENDAR, BudgetSettings, LimitSettings, Quota, Rate
 from pointsman.registry.snapshot import Snapshot
 from pointsman.types import Clock, Outcome
 
@@ -137,15 +137,17 @@ class Limits:
 
     # -- after a call
 
-    def settle(self, reservation: Reservation, spec: ModelSpec, outcome: Outcome) -> None:
-        """An attempt delivered: what it really took counts instead of the estimate."""
+    def settle(self, reservation: Reservation, spec: ModelSpec, outcome: Outcome) -> list[Take]:
+        """An attempt delivered: what it really took counts instead of the estimate; says what that changed."""
         if not reservation.takes:
-            return
+            return []
         if outcome.cached:
             self.refund(reservation, None)
-            return
+            return []
         cost = _cost(spec, outcome) if self.has_budgets else None
-        self._apply(reservation.settlement(_tokens(outcome), cost, now=self._now()))
+        changes = reservation.settlement(_tokens(outcome), cost, now=self._now())
+        self._apply(changes)
+        return changes
 
     def refund(self, reservation: Reservation, fault: FaultKind | None) -> None:
         """An attempt failed, or was cancelled: what its provider has not counted is given back."""
@@ -168,7 +170,12 @@ class Limits:
         if source is None or not self._settings.learn_from_headers:
             return
         headers = headers_of(source)
-        if headers is None:
+        if headers is not None:
+            self.learn_headers(spec, headers)
+
+    def learn_headers(self, spec: ModelSpec, headers: Mapping[Any, Any]) -> None:
+        """Like `learn`, from the headers themselves."""
+        if not self._settings.learn_from_headers:
             return
         found, ignored = parse_headers(headers, provider=spec.provider, now=self._clock.time())
         self.ignored_headers += ignored
@@ -284,8 +291,10 @@ def _by_unit(rate: Rate) -> dict[str, int | None]:
 
 def _windows(quota: Quota, whose: str, tokens: float, cost: float | None) -> list[Take]:
     amounts = (("usd", quota.usd, cost or 0.0), ("requests", quota.requests, 1.0), ("tokens", quota.tokens, tokens))
+    kind, period = quota.window
+    name = kind if kind in CALENDAR else f"{period:g}"
     return [
-        Take(f"{unit}|{whose}|{quota.period:g}", amount, limit, quota.period, "window")
+        Take(f"{unit}|{whose}|{name}", amount, limit, period, kind)
         for unit, limit, amount in amounts
         if limit is not None
     ]

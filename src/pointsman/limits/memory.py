@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pointsman.limits.buckets import Take
+from pointsman.limits.periods import end_of, number_of
 from pointsman.types import Clock
 
 # Sums of floats miss by a little; a limit is not reached by less than this part of it.
@@ -46,7 +47,8 @@ class MemoryBuckets:
         self._clock = clock
         self._most_keys = most_keys
         self._since_epoch = clock.time() - clock.monotonic()
-        self._lock = threading.Lock()
+        # May be taken again by its holder: a stream that nobody holds any more may be collected, and end, at any moment.
+        self._lock = threading.RLock()
         self._meters: OrderedDict[str, _Meter] = OrderedDict()
 
     def __len__(self) -> int:
@@ -125,7 +127,8 @@ class MemoryBuckets:
             else:
                 meter.used += take.amount
                 fits = meter.used <= take.limit * (1 + _SLACK)
-                wait = 0.0 if fits else (meter.mark + 1) * take.period - (now + self._since_epoch)
+                end = 0.0 if fits else end_of(take.kind, take.period, meter.mark)
+                wait = 0.0 if fits else end - (now + self._since_epoch)
             longest = max(longest, wait)
         return longest, changes
 
@@ -135,7 +138,7 @@ class MemoryBuckets:
         known = known if known is not None and known.take.kind == take.kind else None
         if take.kind == "rate":
             return _Meter(take, now if known is None else max(known.mark, now))
-        number = (now + self._since_epoch) // take.period
+        number = number_of(take.kind, take.period, now + self._since_epoch)
         same = known is not None and known.mark == number and known.take.period == take.period
         return _Meter(take, number, known.used if known is not None and same else 0.0)
 
@@ -151,7 +154,7 @@ class MemoryBuckets:
         take = meter.take
         if take.kind == "rate":
             return max(meter.mark - now, 0.0) * take.limit / take.period
-        return meter.used if meter.mark == (now + self._since_epoch) // take.period else 0.0
+        return meter.used if meter.mark == number_of(take.kind, take.period, now + self._since_epoch) else 0.0
 
     def _left(self, meter: _Meter, now: float) -> float:
         return max(meter.take.limit - self._used(meter, now), 0.0)

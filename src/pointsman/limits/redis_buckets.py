@@ -9,13 +9,15 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from pointsman.errors import StoreError
 from pointsman.forks import renew_after_fork
+from pointsman.limits.afterwards import Afterwards
 from pointsman.limits.buckets import Take
 from pointsman.limits.memory import MemoryBuckets
+from pointsman.limits.periods import LUA, Kind
 from pointsman.stores.redis_link import RedisLink
 from pointsman.types import Clock
 
@@ -23,7 +25,9 @@ from pointsman.types import Clock
 # A rate is kept as the moment at which it is full again (GCRA), a window as "number used", both by the server's clock.
 # Modes: take (all or nothing), settle (never refused), least (raise a rate's use to at least the amount).
 # Replies the seconds to wait as text, since numbers are cut to integers; "0" if taken.
-_SCRIPT = """
+_SCRIPT = (
+    LUA
+    + """
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
 local mode = ARGV[1]
@@ -34,7 +38,7 @@ local function meter(key, kind, period)
     if changes[key] then return changes[key] end
     local known = redis.call('GET', key)
     if kind == 'rate' then return {kind = kind, mark = math.max(tonumber(known or '0') or 0, now)} end
-    local number = math.floor(now / period)
+    local number = number_of(kind, period, now)
     local same, used = string.match(known or '', '^(%S+) (%S+)$')
     if tonumber(same) ~= number then used = 0 end
     return {kind = kind, mark = number, used = tonumber(used) or 0}
@@ -60,7 +64,7 @@ for at = 1, #KEYS do
         if over > slack * period then wait = over end
     else
         each.used = math.max(each.used + amount, 0)
-        if each.used > limit * (1 + slack) then wait = (each.mark + 1) * period - now end
+        if each.used > limit * (1 + slack) then wait = end_of(kind, period, each.mark) - now end
     end
     longest = math.max(longest, wait)
 end
@@ -74,12 +78,15 @@ for key, each in pairs(changes) do
             redis.call('DEL', key)
         end
     else
-        local left = math.ceil(((each.mark + 1) * each.period - now) * 1000)
+        local left = math.ceil((end_of(each.kind, each.period, each.mark) - now) * 1000)
         redis.call('SET', key, string.format('%.0f %.9g', each.mark, each.used), 'PX', math.max(left, 1))
     end
 end
 return '0'
 """
+)
+# `settle`, `least` or `repay`, and the takes it is about.
+_Work = tuple[str, list[Take]]
 _THREADS = 4
 _MOST_OWED = 10_000
 
@@ -102,16 +109,19 @@ class RedisBuckets:
         self._replicas = replicas
         self._run = link.script(_SCRIPT)
         self.taken_alone = 0
+        # Calls queue for our few connections, so that a server that is merely slow would cost them several answers' time.
+        self._patience = 2 * link.timeout
         self._start()
         link.on_return(self.repay)
         renew_after_fork(self)
 
     def _start(self) -> None:
         self._local = MemoryBuckets(self._clock)
-        self._lock = threading.Lock()
-        self._owed: dict[tuple[str, str, float, float], tuple[float, float]] = {}
+        self._lock = threading.RLock()
+        self._owed: dict[tuple[str, Kind, float, float], tuple[float, float]] = {}
         # A thread's socket knows when an answer came in time; a busy event loop would see it too late and call it lost.
         self._threads: ThreadPoolExecutor | None = None
+        self._afterwards: Afterwards[_Work] = Afterwards(self._catch_up, "pointsman-limits")
 
     def take(self, takes: Sequence[Take]) -> float:
         """Take all or nothing; 0 if taken, else the seconds until it could be, infinite if it never could."""
@@ -121,9 +131,12 @@ class RedisBuckets:
         if any(not take.limit > 0 for take in wanted):
             return math.inf
         try:
-            return float(self._ask("take", wanted))
+            wait = float(self._ask("take", wanted))
         except StoreError:
             return self._take_alone(wanted)
+        if self._owed:  # the server was there all the time, and refused
+            self._afterwards.do(("repay", []))
+        return wait
 
     async def atake(self, takes: Sequence[Take]) -> float:
         """Like `take`, without holding up the loop."""
@@ -134,20 +147,29 @@ class RedisBuckets:
 
         if self._threads is None:
             self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="pointsman-limits")
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self.take, takes)
+        taking = self._threads.submit(self.take, takes)
+        try:
+            await asyncio.wait({asyncio.wrap_future(taking)}, timeout=self._patience)
+        except asyncio.CancelledError:
+            self._forgo(taking, takes)
+            raise
+        if taking.done():  # also if the loop was too busy to see it in time
+            return taking.result()
+        self._forgo(taking, takes)
+        return self._take_alone([take for take in takes if take.amount > 0])
 
     def settle(self, takes: Sequence[Take]) -> None:
         """Add what an estimate fell short of, or give back what it exceeded; nobody waits for it."""
         known = [take for take in takes if math.isfinite(take.amount) and take.limit > 0 and take.amount]
         if known:
-            self._later(lambda: self._settle(known))
+            self._later("settle", known)
 
     def told(self, key: str, *, limit: float, remaining: float, reset: float, period: float) -> None:
         """A server has said what is left of a rate limit and the seconds until it is full again; the stricter wins."""
         self._local.told(key, limit=limit, remaining=remaining, reset=reset, period=period)
         if limit > 0 and period > 0 and remaining >= 0:
             least = Take(key, max(limit - remaining, 0.0), limit, period)
-            self._later(lambda: self._raise_to(least))
+            self._later("least", [least])
 
     def repay(self) -> None:
         """Add on the server what was taken without it and still counts."""
@@ -158,15 +180,27 @@ class RedisBuckets:
         for (key, kind, limit, period), (amount, at) in owed.items():
             left = amount - (now - at) * limit / period if kind == "rate" else amount
             if left > 0 and now - at < period:
-                takes.append(Take(key, left, limit, period, "rate" if kind == "rate" else "window"))
+                takes.append(Take(key, left, limit, period, kind))
         if takes:
-            self._settle(takes)
+            try:
+                self._ask("settle", takes)
+            except StoreError:
+                self._owe(takes)  # it counts here already
 
     def forked(self) -> None:
         """A child has threads of its own, and owes nothing."""
         self._start()
 
     # -- inside
+
+    def _forgo(self, taking: Future[float], takes: Sequence[Take]) -> None:
+        """Nobody waits for the answer any more: what is taken all the same is given back."""
+        taking.cancel()
+        taking.add_done_callback(lambda taken: self._give_back(taken, takes))
+
+    def _give_back(self, taken: Future[float], takes: Sequence[Take]) -> None:
+        if not taken.cancelled() and taken.exception() is None and taken.result() <= 0:
+            self.settle([take._replace(amount=-take.amount) for take in takes])
 
     def _ask(self, mode: str, takes: Sequence[Take]) -> Any:
         arguments: list[Any] = [mode]
@@ -216,13 +250,19 @@ class RedisBuckets:
                 if place in self._owed or len(self._owed) < _MOST_OWED:
                     self._owed[place] = (amount + take.amount, now)
 
-    def _later(self, work: Callable[[], None]) -> None:
-        if not self._link.is_up:
-            work()
-            return
-        if self._threads is None:
-            self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="pointsman-limits")
-        try:
-            self._threads.submit(work)
-        except RuntimeError:  # the interpreter is ending
-            work()
+    def _later(self, what: str, takes: list[Take]) -> None:
+        if self._link.is_up:
+            self._afterwards.do((what, takes))
+        else:
+            self._catch_up([(what, takes)])
+
+    def _catch_up(self, works: Sequence[_Work]) -> None:
+        """Tell the server what is known meanwhile; what is settled in one round trip, so that a slow server keeps up."""
+        settled = [take for what, takes in works if what == "settle" for take in takes]
+        if settled:
+            self._settle(settled)
+        for what, takes in works:
+            if what == "least":
+                self._raise_to(takes[0])
+        if any(what == "repay" for what, _ in works):
+            self.repay()

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from pointsman.faults import FaultKind
 from pointsman.limits.buckets import Take
+from pointsman.limits.periods import number_of
 
 _SENT = frozenset({"rpm", "rpd"})
 _BILLED = frozenset({"rpm", "rpd", "tpm", "tokens", "usd"})
@@ -58,6 +59,12 @@ class Reservation(NamedTuple):
                 changes.append(change)
         return changes
 
+    def after(self, changes: list[Take]) -> Reservation:
+        """What is held after these of its changes."""
+        by_key = {change.key: change.amount for change in changes}
+        takes = (take._replace(amount=take.amount + by_key.get(take.key, 0.0)) for take in self.takes)
+        return Reservation(tuple(takes), self.at)
+
     def refund(self, fault: FaultKind | None, *, now: float) -> list[Take]:
         """What is given back after a failure; all of it without one, as for a call that was cancelled."""
         kept = _NOTHING if fault is None else _KEPT.get(fault, _SENT)
@@ -68,8 +75,10 @@ class Reservation(NamedTuple):
         # No answer, however large its provider says it was, closes a rate for longer than one period.
         change = min(actual - take.amount, take.limit)
         # What was taken in a window that has ended is no credit in the next.
-        if change < 0 and take.kind == "window" and self.at // take.period != now // take.period:
-            return None
+        if change < 0 and take.kind != "rate":
+            window, current = (number_of(take.kind, take.period, at) for at in (self.at, now))
+            if window != current:
+                return None
         return Take(take.key, change, take.limit, take.period, take.kind) if change else None
 
 

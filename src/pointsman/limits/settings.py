@@ -7,8 +7,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-PERIODS: Mapping[str, float] = {"minute": 60.0, "hour": 3_600.0, "day": 86_400.0, "month": 2_592_000.0}
-PeriodName = Literal["minute", "hour", "day", "month"]
+from pointsman.limits.periods import LONGEST_MONTH, WEEK, Kind
+
+PERIODS: Mapping[str, float] = {"minute": 60.0, "hour": 3_600.0, "day": 86_400.0}
+PeriodName = Literal["minute", "hour", "day"]
+# Periods that are no multiple of their length since the epoch.
+CalendarPeriod = Literal["week", "month"]
+CALENDAR: Mapping[str, float] = {"week": WEEK, "month": LONGEST_MONTH}
 
 
 def _seconds(value: Any) -> Any:
@@ -21,10 +26,9 @@ def _several(value: Any) -> Any:
 
 Amount = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(gt=0, le=10**15)]
+Seconds = Annotated[float, Field(gt=0, le=366 * 86_400, allow_inf_nan=False)]
 Period = Annotated[
-    float,
-    Field(gt=0, le=366 * 86_400, allow_inf_nan=False),
-    BeforeValidator(_seconds, json_schema_input_type=PeriodName | float),
+    CalendarPeriod | Seconds, BeforeValidator(_seconds, json_schema_input_type=PeriodName | CalendarPeriod | Seconds)
 ]
 
 
@@ -68,13 +72,13 @@ class LimitSettings(BaseModel):
 
 
 class Quota(BaseModel):
-    """What may be used up within one period, counted from midnight UTC for a day; a month is 30 days.
+    """What may be used up within one period: a day from midnight UTC, a week from its Monday, a month of the calendar.
 
     Attributes:
         usd: US dollars, for models whose price is known.
         requests: answered requests.
         tokens: tokens of prompts and answers together.
-        period: `minute`, `hour`, `day`, `month`, or seconds.
+        period: `minute`, `hour`, `day`, `week`, `month`, or seconds, counted from the epoch.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -83,6 +87,13 @@ class Quota(BaseModel):
     requests: Count | None = None
     tokens: Count | None = None
     period: Period
+
+    @property
+    def window(self) -> tuple[Kind, float]:
+        """How its windows are counted, and their seconds; of months the longest's."""
+        if isinstance(self.period, str):
+            return self.period, CALENDAR[self.period]
+        return "window", self.period
 
     @model_validator(mode="after")
     def _says_something(self) -> Quota:

@@ -8,13 +8,13 @@ from typing import Any
 from litellm.types.llms.openai import ResponsesAPIResponse
 from litellm.types.utils import EmbeddingResponse, ModelResponse, TextCompletionResponse
 
-from pointsman.failover.readings import field, read
+from pointsman.failover.readings import Reading, field, read
 
 
-def is_empty(answer: Any) -> bool:
-    """Whether this is an answer, of any of LiteLLM's kinds, and there is nothing in it."""
+def is_empty(answer: Any, reading: Reading | None = None) -> bool:
+    """Whether this is an answer, of any of LiteLLM's kinds, and there is nothing in it; `reading` if it was read before."""
     if isinstance(answer, ModelResponse | TextCompletionResponse):
-        return read(answer).empty
+        return (read(answer) if reading is None else reading).empty
     if isinstance(answer, EmbeddingResponse):
         return not answer.data
     if isinstance(answer, ResponsesAPIResponse):

@@ -91,6 +91,7 @@ class Deployments:
 
     def _take_in(self, fingerprint: tuple[Any, ...]) -> None:
         entries = [each for each in self._host.model_list if each.get("model_name") and each.get("litellm_params")]
+        entries = [each for each in entries if "*" not in each["model_name"]]  # a route to many models is none of them
         snapshot = self._registry.snapshot
         if self._stale:  # what a file or a hand has registered; what was taken in from LiteLLM is made anew
             self._declared = [spec for _, spec in snapshot.numbered() if snapshot.origins[spec.key] != "discovery"]

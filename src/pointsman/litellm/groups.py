@@ -16,6 +16,7 @@ from pointsman.registry.models import ModelRegistry
 
 # Of a name with several deployments any one may answer, so what is promised is what all of them can do.
 _SMALLEST = ("context_window", "max_input_tokens", "max_output_tokens")
+_RATES = ("rate_limit_rpm", "rate_limit_tpm")
 _LARGEST = ("cost_per_1m_input_tokens", "cost_per_1m_output_tokens", "cached_cost_per_1m_input_tokens")
 
 
@@ -28,6 +29,7 @@ class Groups:
     Attributes:
         registry: the models, under their keys, and the pools.
         name_of: the proxy's name of a model by its key.
+        shared: keys of names with several deployments: what one provider says of its limits is not true of the whole.
     """
 
     def __init__(self, catalogue: Catalogue) -> None:
@@ -37,6 +39,7 @@ class Groups:
         self._seen: tuple[Any, ...] = ()
         self.registry = ModelRegistry()
         self.name_of: Mapping[str, str] = {}
+        self.shared: frozenset[str] = frozenset()
         self._key_of: Mapping[str, str] = {}
         self._names: frozenset[str] = frozenset()
 
@@ -52,7 +55,8 @@ class Groups:
             return
         with self._lock:
             if current != self._seen:
-                self._take_in([each for each in entries if each.get("model_name") and each.get("litellm_params")])
+                named = [each for each in entries if each.get("model_name") and each.get("litellm_params")]
+                self._take_in([each for each in named if "*" not in each["model_name"]])  # no model but a route to many
                 self._seen = current
 
     def key_of(self, deployment_id: Any) -> str | None:
@@ -81,6 +85,7 @@ class Groups:
             self.registry = registry
         self.name_of = {spec.key: name for name, spec in specs.items()}
         self._key_of = {model_id(each): spec.key for name, spec in specs.items() for each in groups[name]}
+        self.shared = frozenset(spec.key for name, spec in specs.items() if len(groups[name]) > 1)
         self._names = frozenset(groups)
         for deployments in groups.values():
             if len(deployments) == 1:
@@ -138,6 +143,9 @@ def _whole(specs: Sequence[ModelSpec], name: str) -> ModelSpec:
         window, output = changes["context_window"], changes["max_output_tokens"]
         if window is not None and output is not None:
             changes["max_output_tokens"] = min(window, output)
+        for field in _RATES:  # LiteLLM shares requests out among them
+            rates = [getattr(each, field) for each in specs]
+            changes[field] = None if None in rates else sum(rates)
         for field in _LARGEST:
             values = [getattr(each, field) for each in specs]
             changes[field] = None if None in values else max(values)

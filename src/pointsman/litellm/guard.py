@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from functools import partial
 from importlib.metadata import version
 from typing import Any, Protocol
@@ -11,7 +14,7 @@ from pointsman.errors import EmptyAnswerError, PointsmanError, TruncatedStreamEr
 from pointsman.failover.readings import Reading, read, reported
 from pointsman.litellm.answers import error_in, is_empty
 from pointsman.litellm.openings import opened
-from pointsman.litellm.outcomes import metadata_of
+from pointsman.litellm.outcomes import CALL_KEY, metadata_of
 
 # Before 1.106 it starts a synchronous stream that broke from the beginning, however often all of them have.
 _LITELLM = tuple(map(int, version("litellm").split(".")[:2]))
@@ -41,14 +44,27 @@ class AnswerGuard:
     Args:
         host: the LiteLLM router.
         told: who hears of what was no answer.
+        entry: what has to be awaited before an attempt, given its call's metadata and LiteLLM's name of the model; None
+            for nothing. What that raises is the failure of an attempt that was not made.
+        left: who hears, with the metadata of its call, that its caller has gone, and after how many pieces of a stream.
 
     Attributes:
         host: the LiteLLM router.
     """
 
-    def __init__(self, host: Any, told: Told) -> None:
+    def __init__(
+        self,
+        host: Any,
+        told: Told,
+        entry: Callable[[Mapping[str, Any], Any], Awaitable[None] | None] | None = None,
+        *,
+        left: Callable[[Mapping[str, Any], int], None],
+    ) -> None:
         self.host = host
         self._told = told
+        self._hear = left
+        self._dropped: deque[tuple[Mapping[str, Any], int]] = deque()
+        self._entry = entry
         self._before: dict[str, Any] = {}
 
     def install(self) -> None:
@@ -70,23 +86,54 @@ class AnswerGuard:
             delattr(self.host, name)
         self._before = {}
 
+    def _leaver(self, metadata: Mapping[str, Any]) -> Callable[..., None]:
+        return partial(self._left, {CALL_KEY: metadata[CALL_KEY]})  # callers may use theirs again meanwhile
+
+    def _left(self, metadata: Mapping[str, Any], pieces: int, *, dropped: bool = False) -> None:
+        """Tell who has gone, and before the next attempt who dropped a stream: that comes in the middle of anything."""
+        if dropped:
+            self._dropped.append((metadata, pieces))
+        else:
+            self._hear(metadata, pieces)
+
+    def _tell_dropped(self) -> None:
+        while self._dropped:
+            with contextlib.suppress(IndexError):  # another thread has told of it
+                self._hear(*self._dropped.popleft())
+
     def _complete(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        self._tell_dropped()
         return self._whole(self._before[name](*args, **kwargs), kwargs)
 
     async def _acomplete(self, name: str, *args: Any, **kwargs: Any) -> Any:
-        answer = await self._before[name](*args, **kwargs)
-        if name in _OPENED and hasattr(answer, "__aiter__") and (metadata := metadata_of(kwargs)):
-            self._watch_source(getattr(answer, _WITHIN, None), metadata)
-            return await opened(answer, partial(self._told, metadata))
+        self._tell_dropped()
+        if self._entry is not None and (metadata := metadata_of(kwargs)):
+            first = self._entry(metadata, kwargs.get("model"))
+            if first is not None:
+                await first
+        try:
+            answer = await self._before[name](*args, **kwargs)
+            if name in _OPENED and hasattr(answer, "__aiter__") and (metadata := metadata_of(kwargs)):
+                self._watch_source(getattr(answer, _WITHIN, None), metadata)
+                return await opened(answer, partial(self._told, metadata), self._leaver(metadata))
+        except asyncio.CancelledError:
+            if metadata := metadata_of(kwargs):
+                self._left(metadata, 0)
+            raise
         return self._whole(answer, kwargs)
 
     def _stream(self, *args: Any, **kwargs: Any) -> Any:
-        self._watch(kwargs)
+        self._watch(kwargs, opens=False)
         return self._before["_completion_streaming_iterator"](*args, **kwargs)
 
     async def _astream(self, *args: Any, **kwargs: Any) -> Any:
-        if metadata := self._watch(kwargs):
-            kwargs["model_response"] = await opened(kwargs["model_response"], partial(self._told, metadata))
+        if metadata := self._watch(kwargs, opens=True):
+            stream, told, leaver = kwargs["model_response"], partial(self._told, metadata), self._leaver(metadata)
+            begun = []
+            if (first := kwargs.get("first_chunk")) is not None:  # since 1.109 LiteLLM has read it by now
+                kwargs["first_chunk"] = None
+                begun = [] if first.chunk is None else [first.chunk]
+            kwargs["model_response"] = await opened(stream, told, leaver, begun=begun)
         return await self._before["_acompletion_streaming_iterator"](*args, **kwargs)
 
     def _whole(self, answer: Any, kwargs: Mapping[str, Any]) -> Any:
@@ -101,27 +148,31 @@ class AnswerGuard:
                 raise error
         return answer
 
-    def _watch(self, kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _watch(self, kwargs: Mapping[str, Any], *, opens: bool) -> Mapping[str, Any]:
         """Put a guard around what LiteLLM's stream reads, if it is ours; the metadata of its call then."""
         inner = kwargs.get("initial_kwargs")
         metadata = metadata_of(inner) if isinstance(inner, Mapping) else {}
         if metadata:
-            self._watch_source(kwargs.get("model_response"), metadata)
+            # That one is left which is opened shows there.
+            left = None if opens else self._leaver(metadata)
+            self._watch_source(kwargs.get("model_response"), metadata, left)
         return metadata
 
-    def _watch_source(self, stream: Any, metadata: Mapping[str, Any]) -> None:
+    def _watch_source(self, stream: Any, metadata: Mapping[str, Any], left: Callable[..., None] | None = None) -> None:
         source = getattr(stream, "completion_stream", None)
         if hasattr(stream, "chunks") and (hasattr(source, "__next__") or hasattr(source, "__anext__")):
-            stream.completion_stream = _Watched(stream, source, partial(self._told, metadata))
+            stream.completion_stream = _Watched(stream, source, partial(self._told, metadata), left)
 
 
 class _Watched:
     """A provider's stream that fails at its end if it was no answer; everything else of it is as it was."""
 
-    def __init__(self, stream: Any, source: Any, told: Callable[..., None]) -> None:
+    def __init__(self, stream: Any, source: Any, told: Callable[..., None], left: Callable[..., None] | None) -> None:
         self._stream = stream
         self._source = source
         self._told = told
+        self._left = left
+        self._pieces = 0
         self._usable = any(_is_usable(read(chunk)) for chunk in stream.chunks)
         self._says_why = bool(stream.chunks)
 
@@ -135,8 +186,13 @@ class _Watched:
         try:
             chunk = next(self._source)
         except StopIteration:
+            self._left = None
             self._judge()
             raise
+        except Exception:
+            self._left = None  # LiteLLM tells of it
+            raise
+        self._pieces += 1
         self._look(chunk)
         return chunk
 
@@ -151,6 +207,10 @@ class _Watched:
             raise
         self._look(chunk)
         return chunk
+
+    def __del__(self) -> None:
+        if self._left is not None:
+            self._left(self._pieces, dropped=True)
 
     def _look(self, chunk: Any) -> None:
         if not self._usable:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import OrderedDict
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from pointsman.decision import RoutingDecision
 from pointsman.failover.drivers import Steps
 from pointsman.failover.readings import Reading, read
-from pointsman.failover.steps import Attempt, Call, Raised, Reserve, Result, Returned, Step, Wait
+from pointsman.failover.steps import Attempt, Call, Left, Raised, Reserve, Result, Returned, Step, Wait
 from pointsman.litellm.answers import is_empty
 from pointsman.litellm.outcomes import unwrapped
 from pointsman.types import Clock, Outcome
@@ -77,11 +78,12 @@ class HostedCall:
 
     def delivered(self, key: str, outcome: Outcome, response: Any = None) -> bool:
         """The attempt that is under way was answered; says whether it was the one of this model."""
-        if is_empty(response):
+        found = read(response)
+        if is_empty(response, found):
             return False  # the guard has said so already
         reading = Reading(
             content=True,
-            finish_reason=outcome.finish_reason or read(response).finish_reason,
+            finish_reason=outcome.finish_reason or found.finish_reason,
             input_tokens=outcome.input_tokens,
             output_tokens=outcome.output_tokens,
             cost=outcome.cost,
@@ -105,6 +107,15 @@ class HostedCall:
         with self._lock:
             if self._running is not None:
                 self._advance(self._raised(error, partial=partial))
+
+    def left(self, pieces: int) -> None:
+        """The caller has gone: what it got of a stream is used, and nothing is learnt."""
+        with self._lock:
+            if self._running is not None and pieces:
+                with contextlib.suppress(GeneratorExit, StopIteration):
+                    self._steps.send(Left(pieces))
+            self._steps.close()
+            self._running = self._step = None
 
     def close(self) -> None:
         """Give back what an attempt that will not report holds; it teaches nothing."""
@@ -152,3 +163,16 @@ class HostedCalls:
         if call.delivered(key, outcome, response):
             with self._lock:
                 self._calls.pop(call.decision.id, None)
+
+    def left(self, call: HostedCall, pieces: int) -> None:
+        """The caller of a call has gone."""
+        call.left(pieces)
+        with self._lock:
+            self._calls.pop(call.decision.id, None)
+
+    def close(self) -> None:
+        """Nothing will be told of any of them any more."""
+        with self._lock:
+            calls, self._calls = self._calls, OrderedDict()
+        for call in calls.values():
+            call.close()

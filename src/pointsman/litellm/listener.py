@@ -59,7 +59,7 @@ class OutcomeListener(CustomLogger):
         metadata = metadata_of(kwargs)
         call, key = self._calls.find(metadata.get(CALL_KEY)), self._key(kwargs, metadata)
         if call is not None and key is not None:
-            self._calls.delivered(call, key, outcome_of(kwargs, start_time, end_time), response_obj)
+            self._calls.delivered(call, key, outcome_of(kwargs, start_time, end_time, response_obj), response_obj)
 
     def log_failure_event(self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any) -> None:
         """A synchronous attempt has failed; LiteLLM waits for this before it makes the next."""
@@ -73,6 +73,12 @@ class OutcomeListener(CustomLogger):
         call = self._calls.find(metadata.get(CALL_KEY))
         if call is not None:
             call.gave_up(error, partial=partial)
+
+    def left(self, metadata: Mapping[str, Any], pieces: int) -> None:
+        """The caller of an attempt has gone, after so many pieces of a stream."""
+        call = self._calls.find(metadata.get(CALL_KEY))
+        if call is not None:
+            self._calls.left(call, pieces)
 
     def _failed(self, kwargs: Mapping[str, Any], error: Exception) -> None:
         metadata = metadata_of(kwargs)

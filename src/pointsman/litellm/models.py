@@ -10,6 +10,7 @@ from typing import Any
 import litellm
 
 from pointsman.caller import litellm_model
+from pointsman.catalog.litellm_map import KINDS
 from pointsman.catalog.spec import ModelSpec
 from pointsman.errors import ConfigError
 
@@ -18,18 +19,6 @@ Deployment = Mapping[str, Any]
 _SHOWN_ID = 24
 # Who logs in at an address, and how, is LiteLLM's to know.
 _USER = re.compile(r"(?<=://)[^/?#@]*@")
-_MODES = {
-    "chat": "generation.text.chat",
-    "responses": "generation.text.chat",
-    "completion": "generation.text.completion",
-    "embedding": "embedding.text",
-    "image_generation": "generation.image",
-    "video_generation": "generation.video",
-    "audio_speech": "generation.audio",
-    "audio_transcription": "transcription",
-    "rerank": "rerank",
-    "moderation": "moderation",
-}
 # LiteLLM's flags. In its map an absent flag means unknown; what most servers can do is then taken for granted, so that
 # nothing that worked without us is refused, and what few can do has to be declared.
 _GRANTED = {"supports_function_calling": "tools", "supports_response_schema": "json.schema"}
@@ -232,7 +221,7 @@ def _facts(deployment: Deployment) -> dict[str, Any]:
 
 def _capabilities(facts: Mapping[str, Any], model: str) -> Iterable[str]:
     mode = facts.get("mode") or ("embedding" if "embed" in model.lower() else None)
-    kind = _MODES.get(mode) if isinstance(mode, str) else None
+    kind = KINDS.get(mode) if isinstance(mode, str) else None
     if kind is not None:
         yield kind
     if kind is None or kind == "generation.text.chat":

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from pointsman.catalog.spec import ModelSpec
 from pointsman.decision import RoutingDecision
+from pointsman.eligibility.tokens import PromptSize
 from pointsman.failover.blame import Blame
+from pointsman.failover.reservations import Reservations
 from pointsman.faults import FaultKind, classify
 from pointsman.router import Router
-from pointsman.types import Outcome
+from pointsman.types import Outcome, Request
 
 _OPEN_CALLS = 10_000
 _DONE_CALLS = 256
@@ -29,14 +32,20 @@ class OpenCall:
     Attributes:
         decision: who was chosen.
         blame: whose account its failures go on, when it has ended.
+        reservations: what is held for its attempts, if anything limits them.
+        specs: the models of its plan by LiteLLM's names.
         started: when each attempt was opened, by key.
         ended: keys whose outcome is known.
+        is_left: whether its caller has gone.
     """
 
     decision: RoutingDecision
     blame: Blame
+    reservations: Reservations | None = None
+    specs: Mapping[str, ModelSpec] = field(default_factory=dict)
     started: dict[str, float] = field(default_factory=dict)
     ended: set[str] = field(default_factory=set)
+    is_left: bool = False
 
     @property
     def running(self) -> list[str]:
@@ -45,10 +54,16 @@ class OpenCall:
 
 
 class Attempts:
-    """Open calls and their attempts; tells the router of every outcome, once, whichever of LiteLLM's hooks knew it."""
+    """Open calls and their attempts; tells the router of every outcome, once, whichever of LiteLLM's hooks knew it.
 
-    def __init__(self, router: Router) -> None:
+    Args:
+        router: who is told.
+        learns: whether what a provider says of its limits is true of the model with this key.
+    """
+
+    def __init__(self, router: Router, *, learns: Callable[[str], bool] = lambda _: True) -> None:
         self._router = router
+        self._learns = learns
         self._lock = threading.Lock()
         self._calls: OrderedDict[str, OpenCall] = OrderedDict()
         self._done: OrderedDict[str, OpenCall] = OrderedDict()
@@ -68,11 +83,21 @@ class Attempts:
     def close(self, call: OpenCall, *, answered: bool) -> None:
         """A call is over: who failed is charged, and it is remembered for a moment, its prompt not for long."""
         call.blame.settle(answered=answered)
+        if call.reservations is not None:
+            call.reservations.close()
         with self._lock:
             if self._calls.pop(call.decision.id, None) is not None:
                 self._done[call.decision.id] = call
                 if len(self._done) > _DONE_CALLS:
                     self._done.popitem(last=False)
+
+    def left(self, call: OpenCall, pieces: int) -> None:
+        """The caller has gone, after so many pieces of a stream."""
+        call.is_left = True
+        for spec in call.specs.values():
+            if call.reservations is not None and spec.key in call.running:
+                call.reservations.left(spec, pieces)
+        self.close(call, answered=True)
 
     def begin(self, call: OpenCall, key: str) -> None:
         """An attempt starts."""
@@ -87,10 +112,10 @@ class Attempts:
         for key in call.running:
             self.failed(call, key, ConnectionError("the stream broke before its first content"))
 
-    def succeeded(self, call: OpenCall, key: str, outcome: Outcome) -> None:
-        """An attempt delivered."""
+    def succeeded(self, call: OpenCall, key: str, outcome: Outcome, headers: Mapping[str, Any] | None = None) -> None:
+        """An attempt delivered, with these headers of its provider."""
         if self._end(call, key):
-            self._router.observe(call.decision, outcome, model=key, blame=call.blame)
+            self._observe(call, key, outcome, headers)
         self.close(call, answered=True)
 
     def failed(self, call: OpenCall, key: str, error: BaseException) -> None:
@@ -100,7 +125,14 @@ class Attempts:
             return
         started = call.started.get(key)
         seconds = None if started is None else max(self._router.clock.monotonic() - started, 0.0)
-        self._router.observe(call.decision, Outcome(seconds=seconds, error=cause), model=key, blame=call.blame)
+        self._observe(call, key, Outcome(seconds=seconds, error=cause))
+
+    def _observe(self, call: OpenCall, key: str, outcome: Outcome, headers: Mapping[str, Any] | None = None) -> None:
+        if not self._learns(key):
+            headers = {}
+        self._router.observe(
+            call.decision, outcome, model=key, blame=call.blame, reservations=call.reservations, headers=headers
+        )
 
     def _end(self, call: OpenCall, key: str) -> bool:
         with self._lock:
@@ -120,18 +152,37 @@ def unwrapped(error: BaseException) -> BaseException:
     return error
 
 
-def outcome_of(kwargs: Mapping[str, Any], started: Any, ended: Any) -> Outcome:
-    """Read a success event: tokens and cost as LiteLLM counted them, times as it measured them."""
+def outcome_of(kwargs: Mapping[str, Any], started: Any, ended: Any, answer: Any = None) -> Outcome:
+    """Read a success event: tokens and cost as LiteLLM counted them, times as it measured them.
+
+    Of some streams it says that they took no tokens at all; then the prompt and the answer it has put together count.
+    """
     payload = kwargs.get("standard_logging_object") or {}
-    cost = payload.get("response_cost")
+    cost, cached = payload.get("response_cost"), bool(payload.get("cache_hit"))
+    read_in, written = _count(payload.get("prompt_tokens")), _count(payload.get("completion_tokens"))
+    if not read_in and not written and not cached:
+        read_in, written = _counted(kwargs.get("messages")), _counted(_messages_in(answer))
     return Outcome(
-        input_tokens=_count(payload.get("prompt_tokens")),
-        output_tokens=_count(payload.get("completion_tokens")),
+        input_tokens=read_in,
+        output_tokens=written,
         seconds=_span(started, ended),
         ttft=_span(started, kwargs.get("completion_start_time")) if kwargs.get("stream") else None,
         cost=float(cost) if isinstance(cost, int | float) and cost > 0 else None,
-        cached=bool(payload.get("cache_hit")),
+        cached=cached,
     )
+
+
+def _counted(messages: Any) -> int | None:
+    """Tokens of messages, of a prompt or an answer; None where there are none."""
+    if not isinstance(messages, list) or not all(isinstance(each, Mapping) for each in messages):
+        return None
+    return PromptSize(Request(messages=messages)).count() if messages else None
+
+
+def _messages_in(answer: Any) -> list[Any] | None:
+    choices = getattr(answer, "choices", None)
+    messages = [getattr(each, "message", None) for each in choices] if isinstance(choices, list) else []
+    return [each.model_dump() for each in messages if each is not None and hasattr(each, "model_dump")] or None
 
 
 def metadata_of(kwargs: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any
 
 from fastapi import HTTPException
@@ -15,10 +15,12 @@ from pointsman.decision import RoutingDecision
 from pointsman.errors import (
     BudgetExceededError,
     InvalidRequestError,
+    LimitReachedError,
     NoEligibleModelsError,
     PointsmanError,
     PromptTooLongError,
 )
+from pointsman.failover.reservations import Reservations
 from pointsman.litellm.access import barred_models
 from pointsman.litellm.groups import Groups
 from pointsman.litellm.guard import AnswerGuard
@@ -40,6 +42,14 @@ _OURS = (
 )
 _EMBEDDINGS = frozenset({"aembedding", "embedding", "embeddings"})
 _COMPLETIONS = frozenset({"atext_completion", "text_completion"})
+_CHATS = frozenset(
+    (
+        *("acompletion", "completion", "aresponses", "responses", "anthropic_messages", "aanthropic_messages"),
+        *("agenerate_content", "agenerate_content_stream", "generate_content", "generate_content_stream"),
+    )
+)
+# What is asked of models that answer in text or vectors; images, speech, moderation and the rest are LiteLLM's business.
+_PLANNED = _CHATS | _COMPLETIONS | _EMBEDDINGS
 
 
 class Planner:
@@ -70,11 +80,11 @@ class Planner:
         self.groups.refresh(host)
         if self.router is None:
             self.router = Router.from_settings(self.groups.registry, self._settings)
-            self.attempts = Attempts(self.router)
+            self.attempts = Attempts(self.router, learns=lambda key: key not in self.groups.shared)
             if self._settings.health.interval is not None:
                 self.monitor = self.router.monitor().start()
         if self._guard is None or self._guard.host is not host:
-            self._guard = AnswerGuard(host, self.gave_up)
+            self._guard = AnswerGuard(host, self.gave_up, self.entering, left=self.left)
             self._guard.install()
 
     def call_of(self, kwargs: Mapping[str, Any]) -> OpenCall | None:
@@ -90,10 +100,30 @@ class Planner:
                 return self.groups.key_of(info["id"])
         return None
 
+    def entering(self, metadata: Mapping[str, Any], name: Any) -> Awaitable[None] | None:
+        """What has to be awaited before LiteLLM makes an attempt: room at limits, unless that was taken with the plan."""
+        call = None if self.attempts is None else self.attempts.find(metadata.get(CALL_KEY))
+        spec = None if call is None else call.specs.get(name)
+        if call is None or call.reservations is None or spec is None or not call.reservations.needed((spec,)):
+            return None
+        return self._reserve(call, call.reservations, spec)
+
+    async def _reserve(self, call: OpenCall, reservations: Reservations, spec: ModelSpec) -> None:
+        if self.attempts is not None:
+            self.attempts.settle(call)
+        try:
+            await reservations.take(spec)
+        except LimitReachedError as error:
+            # LiteLLM quotes it in the message of the first failure, or raises it.
+            raise HTTPException(429, f"{error.code}: {error}", _retry_after(error)) from None
+
     def began(self, call: OpenCall, kwargs: Mapping[str, Any]) -> None:
-        """An attempt starts; what was open before it has failed."""
+        """An attempt starts; what was open before it has failed.
+
+        Responses and Messages of a chat model are two calls of LiteLLM's, one within the other, for one attempt.
+        """
         key = self.key_of(kwargs)
-        if key is not None and self.attempts is not None:
+        if key is not None and key not in call.running and self.attempts is not None:
             self.attempts.settle(call)
             self.attempts.begin(call, key)
 
@@ -110,14 +140,21 @@ class Planner:
             for key in call.running:
                 self.attempts.failed(call, key, error)
 
-    def delivered(self, call: OpenCall, kwargs: Mapping[str, Any], outcome: Outcome) -> None:
+    def left(self, metadata: Mapping[str, Any], pieces: int) -> None:
+        """The caller has gone; if it got anything, LiteLLM reports a success over as much, or nothing."""
+        if self.attempts is not None and (call := self.attempts.find(metadata.get(CALL_KEY))) is not None:
+            self.attempts.left(call, pieces)
+
+    def delivered(
+        self, call: OpenCall, kwargs: Mapping[str, Any], outcome: Outcome, headers: Mapping[str, Any] | None = None
+    ) -> None:
         """An attempt has delivered; after a fallback LiteLLM may name the wrong model, and the open one is meant."""
         running = call.running
         key = self.key_of(kwargs)
         if key not in running and running:
             key = running[-1]
         if key is not None and self.attempts is not None:
-            self.attempts.succeeded(call, key, outcome)
+            self.attempts.succeeded(call, key, outcome, headers)
 
     def ended(self, call: OpenCall, error: Exception) -> None:
         """The whole request has failed, and with it the attempt that is still open."""
@@ -127,27 +164,32 @@ class Planner:
             self.attempts.close(call, answered=False)
 
     async def plan(self, host: Any, key: Any, data: dict[str, Any], call_type: str) -> None:
-        """Put a plan in the place of a virtual model; a name that is none is left alone.
+        """Put a plan in the place of a virtual model; a name that is none, or another kind of request, is left alone.
 
         Raises:
-            HTTPException: 400, if nothing can serve the request; 429, if its tenant's budget is used up.
+            HTTPException: 400, if nothing can serve the request; 429, if all models are at their limit for longer than
+                the deadline, or the tenant's budget has no room.
         """
         virtual = data.get("model")
-        if self.router is None or self.attempts is None or not self.groups.is_virtual(virtual, AUTO):
+        if self.router is None or self.attempts is None or call_type not in _PLANNED:
+            return
+        if not self.groups.is_virtual(virtual, AUTO):
             return
         try:
             request = self._request(data, call_type, await barred_models(host, key, self.groups.name_of), key)
             self.router.check_budget(request.tenant)
             decision = self.router.decide(request)
-        except (NoEligibleModelsError, InvalidRequestError, BudgetExceededError) as error:
+            reservations = self.router.reservations(decision)
+            specs = await self._begun(_plan(decision, embeds=call_type in _EMBEDDINGS), reservations)
+        except (NoEligibleModelsError, InvalidRequestError, LimitReachedError) as error:
             raise _refusal(error) from None
-        specs = self.router.admitted(_plan(decision, embeds=call_type in _EMBEDDINGS))
         names = [self.groups.name_of[spec.key] for spec in specs]
         for name in _OURS:
             data.pop(name, None)
         data["model"], data["fallbacks"], data["num_retries"] = names[0], names[1:], 0
-        self._limit_time(data, len(names))
-        self.attempts.open(OpenCall(decision, self.router.blame()))
+        self._limit_time(data, reservations.remaining, len(names))
+        plan = dict(zip(names, specs, strict=True))
+        self.attempts.open(OpenCall(decision, self.router.blame(), reservations, plan))
         metadata = data.setdefault("litellm_metadata" if "litellm_metadata" in data else "metadata", {})
         metadata[CALL_KEY] = decision.id
         noted = metadata.get("spend_logs_metadata")
@@ -155,6 +197,13 @@ class Planner:
             **(noted if isinstance(noted, Mapping) else {}),
             "pointsman": {"decision": decision.id, "asked_for": virtual, "plan": names, "policy": decision.policy},
         }
+
+    async def _begun(self, plan: tuple[ModelSpec, ...], reservations: Reservations) -> tuple[ModelSpec, ...]:
+        """As much of a plan as LiteLLM follows, beginning with a model that has room."""
+        first = plan[: 1 + _FALLBACKS]
+        if self.router is None or not reservations.needed(first):
+            return first if self.router is None else self.router.admitted(first)
+        return (await reservations.begin(plan))[: 1 + _FALLBACKS]
 
     def _request(self, data: Mapping[str, Any], call_type: str, barred: frozenset[str], key: Any) -> Request:
         wishes = read_wishes(data)
@@ -173,10 +222,11 @@ class Planner:
             tenant=tenant_of(key),
         )
 
-    def _limit_time(self, data: dict[str, Any], plan: int) -> None:
-        calls = self._settings.calls
-        share = None if calls.deadline is None else calls.deadline / plan
-        limits = [each for each in (calls.timeout, share, data.get("timeout")) if isinstance(each, int | float)]
+    def _limit_time(self, data: dict[str, Any], remaining: float | None, plan: int) -> None:
+        share = None if remaining is None else max(remaining, 0.0) / plan
+        limits = [
+            each for each in (self._settings.calls.timeout, share, data.get("timeout")) if isinstance(each, int | float)
+        ]
         if limits:
             data["timeout"] = min(limits)
 
@@ -193,16 +243,20 @@ def _plan(decision: RoutingDecision, *, embeds: bool) -> tuple[ModelSpec, ...]:
     specs = decision.specs
     if embeds:  # vectors of another model would be worse than no answer
         specs = tuple(spec for spec in specs if spec.arm == decision.spec.arm)
-    return specs[: 1 + _FALLBACKS]
+    return specs
 
 
 def _refusal(error: PointsmanError) -> HTTPException:
-    if isinstance(error, BudgetExceededError):
-        wait = {} if error.retry_after is None else {"retry-after": str(math.ceil(error.retry_after))}
-        spent = {"message": f"{error.code}: {error}", "type": "budget_exceeded", "param": None, "code": "429"}
-        return HTTPException(status_code=429, detail=spent, headers=wait)
+    if isinstance(error, LimitReachedError):
+        kind = "budget_exceeded" if isinstance(error, BudgetExceededError) else "rate_limit_exceeded"
+        full = {"message": f"{error.code}: {error}", "type": kind, "param": None, "code": "429"}
+        return HTTPException(status_code=429, detail=full, headers=_retry_after(error))
     code = "no_eligible_model" if isinstance(error, NoEligibleModelsError) else "invalid_request"
     if isinstance(error, PromptTooLongError):
         code = "context_length_exceeded"
     detail = {"message": f"{error.code}: {error}", "type": "invalid_request_error", "param": None, "code": code}
     return HTTPException(status_code=400, detail=detail)
+
+
+def _retry_after(error: LimitReachedError) -> dict[str, str]:
+    return {} if error.retry_after is None else {"retry-after": str(math.ceil(error.retry_after))}

@@ -16,6 +16,7 @@ from pointsman.catalog.files import Catalogue, read_catalogue
 from pointsman.config import Settings, read_settings
 from pointsman.errors import CatalogError, EmptyAnswerError, PointsmanError
 from pointsman.failover.calls import CallSettings
+from pointsman.limits.headers import headers_of
 from pointsman.litellm.answers import is_empty
 from pointsman.litellm.feedback import add_route
 from pointsman.litellm.headers import response_headers
@@ -141,9 +142,11 @@ class ProxyHandler(CustomLogger):
         """An attempt has delivered; what was empty the planner has heard of from its guard."""
         if self._planner is not None and (call := self._planner.call_of(kwargs)) is not None:
             if is_empty(response_obj):
-                self._planner.failed(call, kwargs, EmptyAnswerError("an answer without content"))
+                if not call.is_left:  # before there was any
+                    self._planner.failed(call, kwargs, EmptyAnswerError("an answer without content"))
                 return
-            self._planner.delivered(call, kwargs, outcome_of(kwargs, start_time, end_time))
+            outcome = outcome_of(kwargs, start_time, end_time, response_obj)
+            self._planner.delivered(call, kwargs, outcome, headers_of(response_obj))
 
     def _switch_off(self, error: PointsmanError) -> None:
         """Say once what is wrong and stay out of the way.

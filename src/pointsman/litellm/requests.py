@@ -41,7 +41,9 @@ def request_for(
         **more: further fields of the request.
     """
     parameters = {name: value for name, value in body.items() if value is not None and name in _PARAMETERS}
-    limit = next((value for name in _LIMITS if isinstance(value := parameters.get(name), int)), None)
+    limit: int | None = None
+    if parameters:
+        limit = next((value for name in _LIMITS if isinstance(value := parameters.get(name), int)), None)
     if embeds:
         return Request(model=model, needs=needs, messages=_longest(text_input), **more)
     prompt = messages if messages is not None else body.get("messages")

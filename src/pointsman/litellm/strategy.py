@@ -27,6 +27,8 @@ from pointsman.router import Router
 from pointsman.types import Request
 
 _METADATA = ("litellm_metadata", "metadata")
+# Where a LiteLLM router keeps its strategy.
+_PLACE = "_pointsman_strategy"
 
 
 def install(
@@ -99,28 +101,36 @@ class PointsmanStrategy(CustomRoutingStrategyBase):
         respect_cooldowns: bool = False,
     ) -> None:
         self.router = router
+        self._host = host
         self.deployments = Deployments(host, router.registry, prune=prune)
         self.calls = HostedCalls()
         self._failover = SameGroupFailover(
             host, self, self.deployments, router.calls, attempts, cooldowns=respect_cooldowns
         )
         self.listener = OutcomeListener(self.calls, self._key_of)
-        self._guard = AnswerGuard(host, self.listener.gave_up)
+        self._guard = AnswerGuard(host, self.listener.gave_up, left=self.listener.left)
 
     def _key_of(self, ident: str) -> str | None:
         return self.deployments.key_of.get(ident)
 
     def install(self) -> None:
-        """Put the strategy in place; `install()` the function does this."""
+        """Put the strategy in place, and out of it the one that was there; `install()` the function does this."""
+        if (former := getattr(self._host, _PLACE, None)) is not None:
+            former.uninstall()
+        setattr(self._host, _PLACE, self)
         self._failover.install()
         self._guard.install()
         self.listener.install()
 
     def uninstall(self) -> None:
-        """Give the router back as it was."""
+        """Give the router back as it was; nothing happens if another strategy has taken the place of this one."""
+        if getattr(self._host, _PLACE, None) is not self:
+            return
+        delattr(self._host, _PLACE)
         self.listener.uninstall()
         self._guard.uninstall()
         self._failover.uninstall()
+        self.calls.close()
 
     async def async_get_available_deployment(
         self,
@@ -131,10 +141,11 @@ class PointsmanStrategy(CustomRoutingStrategyBase):
         request_kwargs: dict[str, Any] | None = None,
     ) -> Any:
         """The deployment for the next attempt of a call."""
-        if self._is_ours(model, specific_deployment):
+        target = self._target(model, specific_deployment)
+        if target is not None:
             kwargs = request_kwargs if request_kwargs is not None else {}
             resting = await self._failover.aresting()
-            call = self._call(model, messages, input, kwargs, resting)
+            call = self._call(target, messages, input, kwargs, resting)
             while not isinstance(step := call.next(), Attempt):
                 if isinstance(step, Reserve):
                     call.reserved(await step.buckets.atake(step.takes))
@@ -158,10 +169,11 @@ class PointsmanStrategy(CustomRoutingStrategyBase):
         request_kwargs: dict[str, Any] | None = None,
     ) -> Any:
         """The deployment for the next attempt of a call."""
-        if self._is_ours(model, specific_deployment):
+        target = self._target(model, specific_deployment)
+        if target is not None:
             kwargs = request_kwargs if request_kwargs is not None else {}
             resting = self._failover.resting()
-            call = self._call(model, messages, input, kwargs, resting)
+            call = self._call(target, messages, input, kwargs, resting)
             while not isinstance(step := call.next(), Attempt):
                 if isinstance(step, Reserve):
                     call.reserved(step.buckets.take(step.takes))
@@ -178,16 +190,19 @@ class PointsmanStrategy(CustomRoutingStrategyBase):
 
     # -- choosing
 
-    def _is_ours(self, model: str, specific_deployment: bool | None) -> bool:
-        """Groups, their aliases and pools are; a deployment by its id, a wildcard route and the like are LiteLLM's."""
+    def _target(self, model: str, specific_deployment: bool | None) -> str | None:
+        """What to ask for where the choice is ours: groups, their aliases and pools.
+
+        A deployment by its id, a wildcard route and the like are LiteLLM's.
+        """
         if specific_deployment is True:
-            return False
+            return None
         if self.deployments.refresh():
             self._failover.refresh()
-        return self.deployments.target(model) is not None
+        return self.deployments.target(model)
 
     def _call(
-        self, model: str, messages: Any, text_input: Any, kwargs: dict[str, Any], resting: Iterable[str]
+        self, target: str, messages: Any, text_input: Any, kwargs: dict[str, Any], resting: Iterable[str]
     ) -> HostedCall:
         """The call that LiteLLM wants a deployment for: one under way, or a new one."""
         kwargs.pop("_excluded_deployment_ids", None)  # ours; see `failover`
@@ -198,8 +213,8 @@ class PointsmanStrategy(CustomRoutingStrategyBase):
         starts = not kwargs.get("fallback_depth") and not metadata.get("attempted_retries")
         if call is not None and starts and (call.is_over or call.trace != trace):
             call = None
-        if call is None or call.decision.request.model != self.deployments.target(model):
-            call = self._decide(model, messages, text_input, kwargs, resting)
+        if call is None or call.decision.request.model != target:
+            call = self._decide(target, messages, text_input, kwargs, resting)
             call.trace = trace
             self.calls.open(call)
             metadata[CALL_KEY] = call.decision.id
@@ -215,21 +230,20 @@ class PointsmanStrategy(CustomRoutingStrategyBase):
         return deployment
 
     def _decide(
-        self, model: str, messages: Any, text_input: Any, kwargs: Mapping[str, Any], resting: Iterable[str]
+        self, target: str, messages: Any, text_input: Any, kwargs: Mapping[str, Any], resting: Iterable[str]
     ) -> HostedCall:
-        target = self.deployments.target(model) or model
         # The Responses API has an `input` as well; its calls keep their metadata elsewhere.
         embeds = messages is None and text_input is not None and "litellm_metadata" not in kwargs
+        is_pool = embeds and target in self.router.registry.snapshot.pools
         request = request_for(
             kwargs,
             model=target,
             messages=messages,
             text_input=text_input,
             embeds=embeds,
-            needs=EMBEDDING if embeds and target == model else self.deployments.kind_of(target),
+            needs=EMBEDDING if is_pool else self.deployments.kind_of(target),
+            exclude=self.deployments.unserved,
         )
-        if self.deployments.unserved:
-            request = request.replace(exclude=self.deployments.unserved)
         decision = self._well(request, resting) or self.router.decide(request)
         # Failover has to end where LiteLLM stops to ask, or what failed last would stay open.
         alone = len(decision.arms) == 1 and not decision.behind

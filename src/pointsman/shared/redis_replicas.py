@@ -55,7 +55,7 @@ class RedisReplicas:
 
     def _start(self) -> None:
         self._id = os.urandom(6).hex()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._changed: set[str] = set()
         self._leases: dict[str, tuple[str, float]] = {}
         self._given_back: list[tuple[str, str]] = []
@@ -143,7 +143,7 @@ class RedisReplicas:
 
     def _round(self, changed: set[str], ended: Sequence[tuple[str, str]], *, stay: bool) -> bool:
         """One round trip; True if the server has lost what this process had seen there."""
-        windows = {subject: self._health.window(subject) for subject in changed}
+        windows = {subject: self._health.sharing.window(subject) for subject in changed}
         with self._lock:
             now = self._clock.monotonic()
             for subject in [subject for subject, (_, until) in self._leases.items() if until <= now]:
@@ -164,7 +164,7 @@ class RedisReplicas:
         self.count = max(int(count), 1)
         if flushed:
             with self._lock:
-                self._changed |= set(self._health.windows())
+                self._changed |= set(self._health.sharing.windows())
             self._wake()
         return flushed
 

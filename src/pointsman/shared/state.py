@@ -74,7 +74,7 @@ class SharedState:
             self.replicas = RedisReplicas(self._link, health, clock, self._worker.wake)
             self.replicas.on_flush(learning.write_again)
             self._link.on_return(self._worker.wake)
-            health.replicas = self.replicas
+            health.sharing.replicas = self.replicas
         try:
             self._attach()
         except StoreError as error:
