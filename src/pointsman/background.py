@@ -23,9 +23,10 @@ class Background(ABC):
         """Work until cancelled."""
 
     def start(self) -> Self:
-        """Run as a task of the running loop, or in a daemon thread where there is none; once."""
-        if self._task is not None or self._thread is not None:
+        """Run as a task of the running loop, or in a daemon thread where there is none; once, unless that has ended."""
+        if self._is_running():
             return self
+        self._task = self._thread = None
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
@@ -43,13 +44,21 @@ class Background(ABC):
         self._task = self._thread = None
         if task is None:
             return
-        if thread is None:
-            task.cancel()
-            return
-        # The thread may have ended by itself, and its loop with it.
+        # The loop may have ended by itself.
+        with contextlib.suppress(RuntimeError):
+            if thread is None and asyncio.get_running_loop() is task.get_loop():
+                task.cancel()
+                return
         with contextlib.suppress(RuntimeError):
             task.get_loop().call_soon_threadsafe(task.cancel)
-        thread.join()
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
+
+    def _is_running(self) -> bool:
+        """Whether what was started goes on: its loop may have been closed, its thread have stayed behind at a fork."""
+        if self._thread is not None:
+            return self._thread.is_alive()
+        return self._task is not None and not self._task.done() and not self._task.get_loop().is_closed()
 
     def _run_in_thread(self, running: threading.Event) -> None:
         async def work() -> None:

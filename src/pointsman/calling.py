@@ -16,7 +16,7 @@ from pointsman.decision import RoutingDecision
 from pointsman.errors import InvalidRequestError
 from pointsman.failover import drivers
 from pointsman.failover.blame import Blame
-from pointsman.failover.calls import CallLedger, CallSettings, RetryScope
+from pointsman.failover.calls import CallLedger, CallSettings, ChangedSettings, RetryScope
 from pointsman.failover.plan import Failover
 from pointsman.failover.readings import Reader, read
 from pointsman.failover.steps import CallRecord
@@ -64,6 +64,7 @@ class Calling(ABC):
 
     calls: CallSettings
     clock: Clock
+    _changed: ChangedSettings
     _failover: Failover
     _recall: Recall | None = None
 
@@ -212,7 +213,7 @@ class Calling(ABC):
             StreamInterruptedError: E4203, if the stream breaks after that; it says what was delivered.
         """
         decision = request if isinstance(request, RoutingDecision) else self.decide(request)
-        settings = self.calls.with_changes(**limits)
+        settings = self._changed.of(self.calls, limits)
         steps = self._steps(decision, dialect, settings, streamed=True)
         expect_callable(call, "call")
         guarded = not honours_timeout and settings.limits_time
@@ -232,7 +233,7 @@ class Calling(ABC):
     ) -> AsyncRoutedStream:
         """Like `stream`, for an async generator function, or a coroutine function that returns an async iterable."""
         decision = request if isinstance(request, RoutingDecision) else self.decide(request)
-        steps = self._steps(decision, dialect, self.calls.with_changes(**limits), streamed=True)
+        steps = self._steps(decision, dialect, self._changed.of(self.calls, limits), streamed=True)
         expect_callable(call, "call")
         return AsyncRoutedStream(decision, lambda done: drivers.astream(steps, call, self.clock, reader, on_done=done))
 
@@ -247,7 +248,7 @@ class Calling(ABC):
         **limits: Unpack[CallLimits],
     ) -> CallRecord:
         """Carry out a decision that was made before; the record holds the answer and every attempt."""
-        settings = self.calls.with_changes(**limits)
+        settings = self._changed.of(self.calls, limits)
         steps = self._steps(decision, dialect, settings)
         expect_callable(call, "call")
         if inspect.iscoroutinefunction(call):
@@ -264,7 +265,7 @@ class Calling(ABC):
         **limits: Unpack[CallLimits],
     ) -> CallRecord:
         """Like `execute`, with a coroutine function."""
-        steps = self._steps(decision, dialect, self.calls.with_changes(**limits))
+        steps = self._steps(decision, dialect, self._changed.of(self.calls, limits))
         expect_callable(call, "call")
         return await drivers.arun(steps, call, self.clock, reader)
 
@@ -272,7 +273,7 @@ class Calling(ABC):
         self, decision: RoutingDecision, *, dialect: Dialect = "openai", **limits: Unpack[CallLimits]
     ) -> drivers.Steps:
         """A decision as the steps of failover, for hosts that make the calls themselves; see `pointsman.failover.steps`."""
-        return self._steps(decision, dialect, self.calls.with_changes(**limits))
+        return self._steps(decision, dialect, self._changed.of(self.calls, limits))
 
     def blame(self) -> Blame:
         """An account for the failures of one call that a host makes by itself; see `observe`."""

@@ -90,15 +90,16 @@ def surface(text: str) -> list[float]:
     length = len(text)
     if length > HEAD + TAIL:
         text = f"{text[:HEAD]} {text[-TAIL:]}"
-    raw = text.encode("latin-1", "replace") if not text.isascii() else text.encode()
+    is_ascii = text.isascii()
+    raw = text.encode() if is_ascii else text.encode("latin-1", "replace")
     kinds = raw.translate(_CLASSES)
     # `replace` writes question marks, so what Latin-1 does not hold is counted on the text.
-    foreign = 0 if text.isascii() else sum(character > "\x7f" for character in text)
+    foreign = 0 if is_ascii else sum(character > "\x7f" for character in text)
     size = len(kinds) or 1
     words = raw.translate(_TO_WORDS).split()
     count = len(words) or 1
-    letters = kinds.count(_WORD) + kinds.count(_UPPER)
-    lines = kinds.count(_LINE)
+    capitals, lines = kinds.count(_UPPER), kinds.count(_LINE)
+    letters = kinds.count(_WORD) + capitals
     asks = instructs = codes = reckons = 0
     for word in filter(_TELLING.__contains__, words):
         asks += word in _QUESTION
@@ -108,7 +109,7 @@ def surface(text: str) -> list[float]:
     return [
         _clip((log(length + 1.0) - 5.5) / 2.0),
         _share(kinds.count(_DIGIT), size, 0.2),
-        _share(kinds.count(_UPPER), size, 0.2),
+        _share(capitals, size, 0.2),
         _share(kinds.count(_STOP), size, 0.13),
         _share(kinds.count(_CODE), size, 0.13),
         _share(kinds.count(_MATH), size, 0.13),
@@ -127,10 +128,12 @@ def surface(text: str) -> list[float]:
 
 def prompt_text(request: Request) -> str:
     """The text of the last user message, else of the last message that has one."""
-    messages: Sequence[Any] = request.messages if isinstance(request.messages, Sequence) else ()
+    messages: Any = request.messages
+    if type(messages) is not list and not isinstance(messages, Sequence):
+        return ""
     fallback = ""
     for message in reversed(messages):
-        is_mapping = isinstance(message, Mapping)
+        is_mapping = type(message) is dict or isinstance(message, Mapping)
         role = message.get("role") if is_mapping else _role(message)
         text = _text(message.get("content") if is_mapping else getattr(message, "content", None))
         if text and role in ("user", "human"):
@@ -183,7 +186,7 @@ def _text(content: Any) -> str:
 
 def _share(count: int, of: int, abundant: float) -> float:
     """A share as a number from 0 to 1, which it reaches where it is `abundant`."""
-    return min(count / of / abundant, 1.0)
+    return min(count / of / abundant, 1.0) if count else 0.0  # most things are absent from most texts
 
 
 def _clip(value: float) -> float:

@@ -106,7 +106,10 @@ class HealthMonitor(Background):
     async def round(self) -> dict[str, HealthReport]:
         """Check the models that are due now; a new model is due at once."""
         now = self._clock.monotonic()
-        specs = [spec for spec in self._registry.get_available_models() if self._due.get(spec.key, now) <= now]
+        available = self._registry.get_available_models()
+        # Who is gone is never due again.
+        self._due = {spec.key: self._due.get(spec.key, now) for spec in available}
+        specs = [spec for spec in available if self._due[spec.key] <= now]
         for spec in specs:
             self._due[spec.key] = now + self.interval * (0.9 + 0.2 * self._rng.random())
         return await check(specs, self._health, self._clock, self._probe)

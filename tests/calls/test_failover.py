@@ -1,12 +1,13 @@
-"""Failover on a fake clock: order, deadline, cost, retries, blame, streams; sync and async say the same."""
+"""Failover on a fake clock: order, deadline, cost, retries, blame; sync and async say the same."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from calls.upstreams import ASK, Make, Upstream
 from samples import StatusError, make_spec
 
 from pointsman import (
@@ -17,55 +18,9 @@ from pointsman import (
     Outcome,
     Request,
     Router,
-    StreamInterruptedError,
 )
-from pointsman.errors import CostLimitError, EmptyAnswerError, ReportedError
+from pointsman.errors import CostLimitError, EmptyAnswerError
 from pointsman.testing import FakeClock
-
-Make = Callable[..., Router]
-ASK = Request(input_tokens=100)
-
-
-class Upstream:
-    """Models that answer, or fail as told; keeps who was called."""
-
-    def __init__(self, clock: FakeClock, **faults: Any) -> None:
-        self.clock = clock
-        self.faults = faults
-        self.calls: list[str] = []
-
-    def __call__(self, attempt: Attempt) -> Any:
-        name = attempt.spec.name
-        self.calls.append(name)
-        fault = self.faults.get(name)
-        if isinstance(fault, list):
-            fault = fault.pop(0) if fault else None
-        if fault == "hang":
-            assert attempt.timeout is not None
-            self.clock.advance(attempt.timeout)
-            raise TimeoutError
-        self.clock.advance(0.1)
-        if isinstance(fault, BaseException):
-            raise fault
-        return f"{name} answers" if fault is None else fault
-
-    async def later(self, attempt: Attempt) -> Any:
-        return self(attempt)
-
-
-@pytest.fixture(params=["sync", "async"])
-def drive(request: pytest.FixtureRequest) -> Callable[..., Any]:
-    def sync(router: Router, upstream: Upstream, ask: Request = ASK, **limits: Any) -> Any:
-        return router.run(ask, upstream, honours_timeout=True, **limits)
-
-    def asynchronous(router: Router, upstream: Upstream, ask: Request = ASK, **limits: Any) -> Any:
-        async def main() -> Any:
-            return await router.arun(ask, upstream.later, **limits)
-
-        with asyncio.Runner() as runner:
-            return runner.run(main())
-
-    return sync if request.param == "sync" else asynchronous
 
 
 def test_the_first_choice_answers(make_router: Make, clock: FakeClock, drive: Callable[..., Any]) -> None:
@@ -283,145 +238,6 @@ def test_a_call_that_ignores_its_timeout_is_left_behind(registry: ModelRegistry)
         release.set()
 
 
-# -- streams
-
-CUT = ConnectionResetError("cut")
-
-
-def chunk(text: str = "", finish: str | None = None) -> dict[str, Any]:
-    return {"choices": [{"delta": {"role": "assistant", "content": text}, "finish_reason": finish}]}
-
-
-def texts(chunks: list[Any]) -> str:
-    return "".join(each["choices"][0]["delta"]["content"] for each in chunks)
-
-
-class StreamingUpstream:
-    """Streams per model: lists of chunks, where an exception is raised in its place."""
-
-    def __init__(self, **scripts: list[Any]) -> None:
-        self.scripts = scripts
-        self.calls: list[str] = []
-
-    def __call__(self, attempt: Attempt) -> Iterator[Any]:
-        self.calls.append(attempt.spec.name)
-        for item in self.scripts.get(attempt.spec.name, [chunk(), chunk("good "), chunk("day"), chunk(finish="stop")]):
-            if isinstance(item, Exception):
-                raise item
-            yield item
-
-    async def later(self, attempt: Attempt) -> AsyncIterator[Any]:
-        for item in self(attempt):
-            yield item
-
-
-@pytest.fixture(params=["sync", "async"])
-def collect(request: pytest.FixtureRequest) -> Callable[..., list[Any]]:
-    """Drive a stream to its end; what arrived before an error is kept on the error."""
-
-    def sync(router: Router, upstream: StreamingUpstream) -> list[Any]:
-        got: list[Any] = []
-        try:
-            for each in router.stream(ASK, upstream, honours_timeout=True):
-                got.append(each)  # noqa: PERF402  what came before an error counts
-        except StreamInterruptedError as error:
-            error.add_note(texts(got))
-            raise
-        return got
-
-    def asynchronous(router: Router, upstream: StreamingUpstream) -> list[Any]:
-        async def main() -> list[Any]:
-            got: list[Any] = []
-            try:
-                async for each in router.astream(ASK, upstream.later):
-                    got.append(each)  # noqa: PERF401  likewise
-            except StreamInterruptedError as error:
-                error.add_note(texts(got))
-                raise
-            return got
-
-        with asyncio.Runner() as runner:
-            return runner.run(main())
-
-    return sync if request.param == "sync" else asynchronous
-
-
-@pytest.mark.parametrize(
-    "script",
-    [
-        [CUT],
-        [chunk(), CUT],
-        [chunk(), StatusError(500)],
-        [],
-        [chunk()],
-        [chunk(), chunk(finish="stop")],
-    ],
-    ids=["refused", "after the role chunk", "error event", "nothing", "clean end without a reason", "empty answer"],
-)
-def test_until_the_first_content_another_model_takes_over_unseen(
-    make_router: Make, collect: Callable[..., list[Any]], script: list[Any]
-) -> None:
-    upstream = StreamingUpstream(cheap=script)
-    assert texts(collect(make_router(), upstream)) == "good day"
-    assert upstream.calls == ["cheap", "plain"]
-
-
-@pytest.mark.parametrize(
-    "script",
-    [[chunk(), chunk("half"), CUT], [chunk(), chunk("half")]],
-    ids=["cut", "clean end without a reason"],
-)
-def test_after_content_a_break_is_an_error_that_says_what_was_delivered(
-    make_router: Make, collect: Callable[..., list[Any]], script: list[Any]
-) -> None:
-    upstream = StreamingUpstream(cheap=script)
-    with pytest.raises(StreamInterruptedError) as caught:
-        collect(make_router(), upstream)
-    assert caught.value.__notes__ == ["half"], "delivered once, never repeated"
-    assert (caught.value.partial, caught.value.safe_to_restart) == ("partial_text", True)
-    assert caught.value.__cause__ is not None
-    assert upstream.calls == ["cheap"]
-
-
-def test_a_begun_tool_call_is_never_safe_to_restart(make_router: Make, collect: Callable[..., list[Any]]) -> None:
-    tool = {"choices": [{"delta": {"content": "", "tool_calls": [{"index": 0, "function": {"name": "pay"}}]}}]}
-    with pytest.raises(StreamInterruptedError) as caught:
-        collect(make_router(), StreamingUpstream(cheap=[chunk(), tool, CUT]))
-    assert (caught.value.partial, caught.value.safe_to_restart) == ("partial_tool_call", False)
-
-
-def test_what_follows_the_finish_reason_cannot_break_the_answer(
-    make_router: Make, collect: Callable[..., list[Any]]
-) -> None:
-    upstream = StreamingUpstream(cheap=[chunk("all"), chunk(finish="stop"), CUT])
-    assert texts(collect(make_router(), upstream)) == "all"
-
-
-def test_a_stream_left_early_teaches_nothing(make_router: Make) -> None:
-    router = make_router("ucb")
-    stream = router.stream(ASK, StreamingUpstream(), honours_timeout=True)
-    next(stream)
-    stream.close()
-    assert router.statistics()["selection_stats"]["total_attempts"] == 0
-    assert router._chooser.pulls.counts == {}
-
-
-def test_a_hanging_stream_is_left_for_the_next_model(registry: ModelRegistry) -> None:
-    import threading
-
-    release = threading.Event()
-
-    def stubborn(attempt: Attempt) -> Iterator[str]:
-        if attempt.spec.name == "cheap":
-            release.wait(30)
-        yield attempt.spec.name
-
-    try:
-        assert list(Router(registry, "cheapest").stream(ASK, stubborn, timeout=0.05)) == ["plain"]
-    finally:
-        release.set()
-
-
 def test_an_empty_answer_is_a_failure_of_quality_not_of_health(make_router: Make, clock: FakeClock) -> None:
     router = make_router("ucb", registry=ModelRegistry([make_spec("only")]))
     with pytest.raises(AllModelsFailedError) as caught:
@@ -440,54 +256,3 @@ def test_without_a_last_resort_an_ill_fleet_is_an_error_of_its_own(make_router: 
     with pytest.raises(NoEligibleModelsError) as caught:
         router.decide(ASK)
     assert caught.value.stage == "health"
-
-
-# -- errors under a status of success
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        {"error": {"code": 503, "message": "no provider is available"}},
-        {"choices": [], "error": {"type": "server_error"}},
-        {"choices": [{"message": {"content": ""}, "finish_reason": "error", "error": {"code": 502}}]},
-    ],
-    ids=["in its place", "without choices", "in its choice"],
-)
-def test_an_error_in_an_answers_place_is_a_failure(
-    make_router: Make, clock: FakeClock, drive: Callable[..., Any], answer: Any
-) -> None:
-    router = make_router()
-    assert drive(router, Upstream(clock, cheap=answer)) == "plain answers"
-    only = make_router(registry=ModelRegistry([make_spec("only")]))
-    with pytest.raises(AllModelsFailedError) as caught:
-        drive(only, Upstream(clock, only=answer), retries=0)
-    assert isinstance(caught.value.exceptions[0], ReportedError)
-    assert only.health("only").state == "degraded", "a model's failure, not content"
-
-
-@pytest.mark.parametrize(
-    "event",
-    [
-        {"error": {"type": "overloaded_error", "message": "Overloaded"}},
-        {"type": "error", "error": {"type": "overloaded_error"}},
-        {"choices": [{"delta": {"content": ""}, "finish_reason": "error"}], "error": {"code": 502}},
-    ],
-    ids=["OpenAI", "Anthropic", "OpenRouter"],
-)
-def test_an_error_event_is_a_failure_and_never_content(
-    make_router: Make, collect: Callable[..., list[Any]], event: dict[str, Any]
-) -> None:
-    upstream = StreamingUpstream(cheap=[chunk(), event])
-    assert texts(collect(make_router(), upstream)) == "good day"
-    with pytest.raises(StreamInterruptedError) as caught:
-        collect(make_router(), StreamingUpstream(cheap=[chunk("half"), event]))
-    assert isinstance(caught.value.__cause__, ReportedError)
-    assert caught.value.__notes__ == ["half"]
-
-
-def test_what_a_provider_reports_is_not_repeated_in_words() -> None:
-    from pointsman.failover.readings import reported
-
-    error = reported({"code": "server_error", "message": "failed on: my secret prompt"}, "openai:m")
-    assert str(error) == "openai:m said success and then reported an error (server_error)"

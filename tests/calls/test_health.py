@@ -106,6 +106,22 @@ def test_two_refusals_take_out_the_credential_and_all_who_share_it(health: Healt
     assert behind(health) == set()
 
 
+@pytest.mark.parametrize("kind", [FaultKind.AUTHENTICATION, FaultKind.QUOTA])
+def test_a_model_that_is_refused_while_others_are_served_with_its_key_is_out_itself(
+    health: Health, clock: FakeClock, kind: FaultKind
+) -> None:
+    for number in range(6):
+        assert health.report(A).breaker == "closed", number
+        health.failed(A, Fault(kind))
+        health.succeeded(B, 0.1)
+        clock.advance(1)
+    assert behind(health) == {"a"}
+    clock.advance(6)
+    assert health.admit(A), "and asked again now and then"
+    health.succeeded(A, 0.1)
+    assert behind(health) == set()
+
+
 def test_a_spent_quota_takes_out_the_credential_at_once(health: Health, clock: FakeClock) -> None:
     health.failed(A, classify(StatusError(402)))
     assert behind(health) == {"a", "b"}

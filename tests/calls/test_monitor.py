@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import threading
 from random import Random
 from typing import Any
@@ -201,3 +202,66 @@ async def test_a_proxy_that_names_an_interval_checks_from_its_first_request_on()
         finally:
             checking.monitor.stop()
         assert fleet["a"].calls == 0, "what is asked is free"
+
+
+async def test_a_model_that_is_gone_is_waited_for_no_more(clock: FakeClock) -> None:
+    probe = Probe()
+    monitor, _, registry = monitor_of(clock, probe, "a", "b")
+    await monitor.round()
+    registry.unregister_model("a")
+    clock.advance(100)
+    await monitor.round()
+    assert probe.seen[2:] == ["b"]
+    before = clock.monotonic()
+    monitor.start()
+    for _ in range(100):
+        await asyncio.sleep(0)
+    monitor.stop()
+    assert clock.monotonic() - before >= 20 * len(probe.seen[3:]) > 0, "each pause lasts until somebody is due"
+
+
+def test_a_monitor_whose_loop_has_ended_starts_again(clock: FakeClock) -> None:
+    probe = Probe()
+    monitor, _, _ = monitor_of(clock, probe, "a")
+
+    async def start() -> None:
+        monitor.start()
+        for _ in range(10):
+            await asyncio.sleep(0)
+
+    rounds = []
+    for _ in range(2):
+        asyncio.run(start())
+        rounds.append(len(probe.seen))
+    assert 0 < rounds[0] < rounds[1]
+    monitor.stop()
+    monitor.start()
+    assert [each.name for each in threading.enumerate()].count("pointsman-monitor") == 1
+    monitor.stop()
+
+
+async def test_a_monitor_of_a_loop_is_stopped_from_a_thread(clock: FakeClock) -> None:
+    monitor, _, _ = monitor_of(clock, Probe(), "a")
+    task = monitor.start()._task
+    assert task is not None
+    await asyncio.to_thread(monitor.stop)
+    await asyncio.wait([task])
+    assert task.cancelled()
+
+
+async def test_certificates_are_read_once_however_many_models_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    readings: list[int] = []
+    load = ssl.SSLContext.load_verify_locations
+
+    def counting(context: ssl.SSLContext, *given: Any, **named: Any) -> None:
+        readings.append(1)
+        load(context, *given, **named)
+
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", counting)
+    with serve([ServedModel("a")], seed=1) as fleet:
+        specs = [make_spec(f"m{number}", api_base=fleet["a"].url) for number in range(10)]
+        router = Router(ModelRegistry(specs), "cheapest")
+        reports = await router.check_health()
+        assert fleet["a"].calls == 0
+    assert {report.issues for report in reports.values()} == {()}
+    assert len(readings) <= 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
+from random import Random
 from typing import Any
 
 import pytest
@@ -181,6 +182,15 @@ def test_the_pace_forgets_what_is_older_than_a_hundred_answers() -> None:
     assert pace.slowest("m", streamed=True) is None, "streams are counted apart"
 
 
+def test_the_slowest_is_that_of_the_last_hundred_whatever_comes() -> None:
+    pace, rng, seen = Pace(), Random(1), list[float]()
+    for number in range(1_000):
+        seen.append(rng.choice((0.0, 1.0, rng.random(), 100.0 / (1 + number % 137))))
+        pace.took("m", seen[-1], streamed=False)
+        if number >= 9:
+            assert pace.slowest("m", streamed=False) == max(seen[-100:])
+
+
 # -- streams
 
 Script = list[tuple[float, Any]]
@@ -276,3 +286,23 @@ def test_all_hang_and_the_deadline_is_kept(make_router: Make, clock: FakeClock) 
     with pytest.raises(AllModelsFailedError):
         run(router, Upstream(clock, cheap=1e9, plain=1e9, fast=1e9, good=1e9), deadline=3)
     assert clock.monotonic() - began <= 3.0001
+
+
+@pytest.mark.parametrize("seconds", [1e18, float("inf")])
+@pytest.mark.parametrize("limit", ["deadline", "timeout", "idle_timeout"])
+def test_a_limit_without_end_is_one_that_threads_and_loops_can_wait_for(
+    make_router: Make, limit: str, seconds: float
+) -> None:
+    router = make_router(cache=True)
+    limits: Any = {limit: seconds}
+
+    async def answer(_: Attempt) -> str:
+        return "text"
+
+    def chunks(_: Attempt) -> Iterator[Any]:
+        yield from (chunk("text"), chunk("", "stop"))
+
+    assert router.run(ASK, lambda _: "text", **limits) == "text"
+    assert router.run(Request(messages="hello", cache=True), lambda _: "text", **limits) == "text"
+    assert asyncio.run(router.arun(ASK, answer, **limits)) == "text"
+    assert len(list(router.stream(ASK, chunks, **limits))) == 2

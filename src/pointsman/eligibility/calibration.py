@@ -34,7 +34,7 @@ class Calibration:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._own: dict[str, dict[str, float]] = {}
         self._others: dict[str, dict[str, dict[str, float]]] = {}
         self._factors: dict[str, float] = {}

@@ -43,7 +43,8 @@ class PromptSize:
             return
         texts: list[str] = []
         media = 0
-        messages: Sequence[Any] = request.messages if isinstance(request.messages, Sequence) else ()
+        given: Any = request.messages
+        messages: Sequence[Any] = given if type(given) is list or isinstance(given, Sequence) else ()
         for message in messages:
             media += _read_message(message, texts)
         texts.extend(_as_json(tool) for tool in request.tools)
@@ -82,7 +83,7 @@ def media_of(messages: Iterable[Any]) -> frozenset[str]:
     found = set()
     for message in messages:
         content = _content(message)
-        if isinstance(content, str) or content is None:
+        if isinstance(content, str) or not isinstance(content, Iterable):
             continue
         for part in content:
             kind = part.get("type") if isinstance(part, Mapping) else None
@@ -98,7 +99,8 @@ def media_of(messages: Iterable[Any]) -> frozenset[str]:
 
 
 def _content(message: Any) -> Any:
-    return message.get("content") if isinstance(message, Mapping) else getattr(message, "content", None)
+    is_mapping = type(message) is dict or isinstance(message, Mapping)
+    return message.get("content") if is_mapping else getattr(message, "content", None)
 
 
 def _read_message(message: Any, texts: list[str]) -> int:

@@ -74,7 +74,7 @@ class LearntWindows:
     """The newest lesson per model."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._lessons: dict[str, _Lesson] = {}
 
     def __bool__(self) -> bool:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from pointsman.catalog.spec import nearest
@@ -23,6 +23,9 @@ _GENEROUS = 4.0
 # ... and never less than this: seconds for a whole answer, and for a stream's first content.
 _LEAST_FOR_ANSWER, _LEAST_FOR_FIRST = 10.0, 5.0
 _IDLE = 60.0
+# No thread and no socket can wait for longer than some weeks; `inf` is a way to say so.
+_LONGEST = 1e6
+_CHANGES_KEPT = 64
 
 
 class CallSettings(BaseModel):
@@ -64,6 +67,11 @@ class CallSettings(BaseModel):
     retry_wait: SkipJsonSchema[Callable[[Any], float] | None] = Field(default=None, exclude=True, repr=False)
     retry_stop: SkipJsonSchema[Callable[[Any], bool] | None] = Field(default=None, exclude=True, repr=False)
 
+    @field_validator("deadline", "timeout", "ttft_timeout", "idle_timeout")
+    @classmethod
+    def _can_be_waited(cls, seconds: float | None) -> float | None:
+        return None if seconds is None else min(seconds, _LONGEST)
+
     @property
     def limits_time(self) -> bool:
         """Whether somebody has said that a call may not take for ever, so that one that may hang has to be watched.
@@ -92,6 +100,34 @@ class CallSettings(BaseModel):
             raise _wrong_limit(error) from None
         update = {name: getattr(read, name) for name in given}
         return self.model_copy(update=update if over is None else {**update, "deadline": over})
+
+
+class ChangedSettings:
+    """Settings with a call's own limits in them; they are kept, since a program names the same few again and again."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[tuple[str, Any], ...], tuple[CallSettings, CallSettings]] = {}
+
+    def of(self, settings: CallSettings, limits: Mapping[str, Any]) -> CallSettings:
+        """What `settings.with_changes(**limits)` gives.
+
+        Raises:
+            InvalidRequestError: E4103, likewise.
+        """
+        if not limits:
+            return settings
+        key = tuple(limits.items())
+        try:
+            known = self._known.get(key)
+        except TypeError:  # a function that cannot be hashed
+            return settings.with_changes(**limits)
+        if known is not None and known[0] is settings:
+            return known[1]
+        changed = settings.with_changes(**limits)
+        if len(self._known) >= _CHANGES_KEPT:
+            self._known.clear()
+        self._known[key] = settings, changed
+        return changed
 
 
 def _is_over(deadline: object) -> bool:
@@ -182,7 +218,7 @@ class RetryBudget:
         self._most = most
         self._balance = start
         self._advanced = start
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def deposit(self) -> None:
         """A request came in."""

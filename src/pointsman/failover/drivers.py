@@ -25,7 +25,7 @@ def run(steps: Steps, call: SyncCall, clock: Clock, read: Reader, *, guarded: bo
     """Drive to an answer in this thread; `guarded` calls run in one of their own, which a hang cannot hold up."""
     perform = watched if guarded else _plain
     result: Result = None
-    with contextlib.closing(steps):
+    try:
         while True:
             try:
                 step = steps.send(result)
@@ -44,12 +44,14 @@ def run(steps: Steps, call: SyncCall, clock: Clock, read: Reader, *, guarded: bo
                 result = _judged(value, read, clock.monotonic() - started, step.attempt)
             except Exception as error:  # noqa: BLE001  every failure is the classifier's to name
                 result = Raised(error, clock.monotonic() - started)
+    finally:
+        steps.close()
 
 
 async def arun(steps: Steps, call: AsyncCall, clock: Clock, read: Reader) -> CallRecord:
     """Drive to an answer in this task."""
     result: Result = None
-    with contextlib.closing(steps):
+    try:
         while True:
             try:
                 step = steps.send(result)
@@ -69,6 +71,8 @@ async def arun(steps: Steps, call: AsyncCall, clock: Clock, read: Reader) -> Cal
                 result = _judged(value, read, clock.monotonic() - started, step.attempt)
             except Exception as error:  # noqa: BLE001  every failure is the classifier's to name
                 result = Raised(error, clock.monotonic() - started)
+    finally:
+        steps.close()
 
 
 def stream(
@@ -76,7 +80,7 @@ def stream(
 ) -> Iterator[Any]:
     """Drive to a stream: nothing is passed on before the first meaningful chunk, nothing is ever repeated."""
     result: Result = None
-    with contextlib.closing(steps):
+    try:
         while True:
             try:
                 step = steps.send(result)
@@ -114,6 +118,8 @@ def stream(
                             break
             finally:
                 close(source)
+    finally:
+        steps.close()
 
 
 async def astream(
@@ -121,7 +127,7 @@ async def astream(
 ) -> AsyncIterator[Any]:
     """Drive to an async stream; the same contract as `stream`."""
     result: Result = None
-    with contextlib.closing(steps):
+    try:
         while True:
             try:
                 step = steps.send(result)
@@ -160,6 +166,8 @@ async def astream(
                             break
             finally:
                 await _aclose(source)
+    finally:
+        steps.close()
 
 
 _END: Any = object()
@@ -182,7 +190,8 @@ def _telling_if_left(steps: Steps, gate: Gate, on_done: Callable[[CallRecord], N
             try:
                 steps.send(result)
             except StopIteration as stop:
-                on_done(_record(stop))
+                if stop.value is not None:  # whoever collects garbage may have ended the steps before us
+                    on_done(_record(stop))
             except GeneratorExit:
                 pass
         raise

@@ -14,7 +14,9 @@ def in_order(decision: RoutingDecision, scope: RetryScope, health: Health) -> It
     """The plan, models whose one probe is taken postponed to its end; each with whether it is the last, and postponed."""
     postponed: list[ModelSpec] = []
     plan: Iterable[ModelSpec] = _plan(decision)
-    left = len(decision.arms.keys) + sum(len(tier.keys) for tier in decision.behind)
+    left = len(decision.arms.keys)
+    if decision.behind:
+        left += sum(len(tier.keys) for tier in decision.behind)
     if scope != "any":
         plan = [spec for spec in plan if _in_scope(spec, decision.spec, scope)]
         left = len(plan)

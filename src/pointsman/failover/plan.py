@@ -177,7 +177,11 @@ class _Run:
         means, ledger = self._means, self._ledger
         reservation: Reservation | None = UNLIMITED
         if means.limits.apply_to(spec):
-            reservation = yield from self._admission.take(spec)
+            try:
+                reservation = yield from self._admission.take(spec)
+            except BaseException:
+                means.health.released(spec)
+                raise
         if reservation is None:
             means.health.released(spec)
             if self._admission.spent:

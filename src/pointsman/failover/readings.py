@@ -73,19 +73,19 @@ def read(value: Any) -> Reading:
     if part is None:
         part = field(first, "delta")
     reason = field(first, "finish_reason")
-    text = field(first, "text")  # legacy completions
     error = _error(value, first, reason)
     if error is not None:
         return Reading(says_why_it_ends=is_chunk, error=error)
+    hidden = _hidden(value)
     return Reading(
-        content=_has_content(part) or bool(text),
+        content=_has_content(part) or bool(field(first, "text")),  # its place in legacy completions
         tool_call=bool(field(part, "tool_calls") or field(part, "function_call")),
         finish_reason=reason if isinstance(reason, str) else None,
         says_why_it_ends=is_chunk,
         input_tokens=tokens_in,
         output_tokens=tokens_out,
-        cost=_cost(value),
-        cached=_hidden(value).get("cache_hit") is True,
+        cost=_cost(hidden),
+        cached=hidden.get("cache_hit") is True,
     )
 
 
@@ -102,6 +102,7 @@ def _has_content(part: Any) -> bool:
     return bool(
         field(part, "content")  # the usual one; a generator over the names would take longer than all of them
         or field(part, "reasoning_content")
+        or field(part, "reasoning")  # its name at vLLM, Ollama and OpenRouter
         or field(part, "refusal")
         or field(part, "audio")
         or field(part, "images")
@@ -138,6 +139,6 @@ def _hidden(value: Any) -> Mapping[str, Any]:
     return hidden if isinstance(hidden, Mapping) else {}
 
 
-def _cost(value: Any) -> float | None:
-    cost = _hidden(value).get("response_cost")
+def _cost(hidden: Mapping[str, Any]) -> float | None:
+    cost = hidden.get("response_cost")
     return float(cost) if isinstance(cost, int | float) and cost > 0 else None

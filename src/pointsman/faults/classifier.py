@@ -11,6 +11,7 @@ from pointsman.faults.waits import retry_after
 from pointsman.faults.words import BY_CODE, BY_GENERAL_TYPE, BY_STATUS, BY_TEXT, BY_TYPE, OURS, REFINABLE
 
 _DEEPEST_CAUSE = 3
+_STUMBLES = (TypeError, AttributeError, LookupError)
 _WAITS = frozenset({FaultKind.RATE_LIMITED, FaultKind.OVERLOADED, FaultKind.QUOTA})
 _QUOTA_ID = re.compile(r"quota_?id[\"'\s:=]+([\w-]{1,200})")
 
@@ -52,7 +53,9 @@ def _kind(error: BaseException, found: Findings) -> tuple[str | None, FaultKind]
             return code, _refined(kind, found)
     kind = _by_type(error, BY_TYPE)
     if kind is FaultKind.TIMEOUT and found.status == 504:
-        return None, FaultKind.SERVER_ERROR  # the server's time was up, not ours
+        kind = FaultKind.SERVER_ERROR  # the server's time was up, not ours
+    elif kind is FaultKind.UNREACHABLE and found.status == 500 and isinstance(read(error, "__context__"), _STUMBLES):
+        kind = FaultKind.SERVER_ERROR  # LiteLLM's word for what it stumbled over itself, as in a request's nonsense
     if kind is not None:
         return None, kind
     kind = _by_status(found.status) or _by_type(error, BY_GENERAL_TYPE)

@@ -1,14 +1,15 @@
-"""What is remembered of one model and of one credential, what people are told of it, and the settings of both."""
+"""What is remembered of one model and of one credential, and the settings of health."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pointsman.health.breaker import Breaker, BreakerState
+from pointsman.health.breaker import Breaker
 
 HealthState = Literal["healthy", "degraded", "unhealthy", "recovering", "unknown"]
 
@@ -40,28 +41,6 @@ class HealthSettings(BaseModel):
     last_resort: bool = True
     concurrency: int = Field(default=8, ge=1)
     probe: Literal["models", "completion"] = "models"
-
-
-@dataclass(frozen=True, slots=True)
-class HealthReport:
-    """A model's health at one moment; `issues` says in words what is wrong."""
-
-    model: str
-    state: HealthState
-    success_rate: float | None
-    mean_seconds: float | None
-    issues: tuple[str, ...] = ()
-    available_in: float = 0.0
-    breaker: BreakerState = "closed"
-
-    @property
-    def healthy(self) -> bool:
-        """Whether calls go there in their normal order; unknown counts as healthy."""
-        return self.state in ("healthy", "unknown", "degraded") and self.available_in <= 0
-
-    def __str__(self) -> str:
-        issues = f": {'; '.join(self.issues)}" if self.issues else ""
-        return f"{self.model} {self.state}{issues}"
 
 
 @dataclass(slots=True)
@@ -118,11 +97,14 @@ class Vital:
 
 @dataclass(slots=True)
 class Credential:
-    """What is remembered of one credential; its breaker needs no probe, time alone closes it."""
+    """What is remembered of one credential; its breaker needs no probe, time alone closes it.
+
+    `served_at` is when it was last accepted, after the first refusal.
+    """
 
     breaker: Breaker
     refusals: int = 0
-    members: set[str] = field(default_factory=set)
+    served_at: float = -math.inf
 
     @property
     def refused_until(self) -> float:

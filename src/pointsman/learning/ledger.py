@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import threading
 from array import array
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
@@ -83,8 +84,8 @@ class Ledger:
         self._most_waiting = _FLUSH_AT if store.shared else _WAITING_KEPT
         # There rows are spelled when somebody reads them, which saves more than all else that a call costs here.
         self._in_memory = isinstance(store, MemoryStore)
-        self._lock = threading.Lock()
-        self._waiting: dict[str, tuple[RoutingDecision, str | None]] = {}
+        self._lock = threading.RLock()
+        self._waiting: OrderedDict[str, tuple[RoutingDecision, str | None]] = OrderedDict()
         self._written = 0
 
     def decided(self, decision: RoutingDecision, policy_version: str | None = None) -> None:
@@ -94,7 +95,7 @@ class Ledger:
             if len(self._waiting) <= self._most_waiting:
                 return
             if not self._store.shared:
-                del self._waiting[next(iter(self._waiting))]
+                self._waiting.popitem(last=False)
                 return
         self.flush()
 
@@ -167,7 +168,7 @@ class Ledger:
     def flush(self) -> None:
         """Write what waits."""
         with self._lock:
-            waiting, self._waiting = self._waiting, {}
+            waiting, self._waiting = self._waiting, OrderedDict()
         if waiting:
             self._write([self._decision_write(decision, version) for decision, version in waiting.values()])
 
@@ -340,7 +341,9 @@ def _rank(source: str | None) -> int:
 
 
 def _are_numbers(memo: Any) -> bool:
-    return isinstance(memo, list) and len(memo) > 1 and all(isinstance(value, float) for value in memo)
+    if not isinstance(memo, list) or len(memo) < 2:
+        return False
+    return set(map(type, memo)) == {float} or all(isinstance(value, float) for value in memo)
 
 
 def _candidates(arms: Arms) -> str:

@@ -50,11 +50,6 @@ class _Open:
     answered: ModelSpec | None = None
     scored: bool = False
 
-    def probability(self, spec: ModelSpec) -> float:
-        """With which the decision would have drawn this model; 0 for one that was behind."""
-        position = self.arms.positions.get(spec.key)
-        return 0.0 if position is None else self.probabilities[position]
-
 
 class Learning:
     """Takes in attempts and scores. A store that fails costs a line in the log, never a call.
@@ -98,7 +93,7 @@ class Learning:
     def _begin_replica(self) -> None:
         self._replica = os.urandom(6).hex()
         self._versions = PolicyVersions(self._store, self._chooser.choice.name, self._space, self._replica)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._changed: set[str] = set()
         self._lessons = 0
         self._mark = 0.0
@@ -220,7 +215,7 @@ class Learning:
             facts: dict[str, Any] = {
                 "arm": spec.arm,
                 "model": spec.key,
-                "probability": known_here.probability(spec),
+                "probability": _probability(known_here, spec),
                 "memo": known_here.memo,
             }
             pool, counted = known_here.pool, known_here.answered is not None
@@ -369,7 +364,7 @@ def _flush_at_exit(learning: weakref.ref[Learning]) -> None:
             alive.flush()
 
 
-def _probability(decision: RoutingDecision, spec: ModelSpec) -> float:
+def _probability(decision: RoutingDecision | _Open, spec: ModelSpec) -> float:
     """With which the decision would have drawn this model; 0 for one that was behind."""
     position = decision.arms.positions.get(spec.key)
     return 0.0 if position is None else decision.probabilities[position]

@@ -35,7 +35,7 @@ class Workers:
 
     def forked(self) -> None:
         """A child has no threads; what waited is its parent's to do."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._done = threading.Condition(self._lock)
         self._jobs: queue.SimpleQueue[Callable[[], Any]] = queue.SimpleQueue()
         self._threads = 0
