@@ -25,15 +25,14 @@ from unittest.mock import patch
 import numpy as np
 from protocol.players import PolicyPlayer
 from protocol.scenarios import SCENARIOS, Replay, Scenario
-from protocol.traces import Trace, generate, load
+from protocol.traces import TRACES, generate, load
 from rich.console import Console
 from rich.table import Table
 
 from pointsman.policies import adaptive, candidates
 from pointsman.policies.posterior import Posterior
 from pointsman.policies.watch import Watch
-
-TRACES = Path(__file__).resolve().parents[1].parent / "shared" / "traces"
+from pointsman.replay.traces import Trace
 
 Change = tuple[object, str, Any]
 

@@ -19,7 +19,9 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from catalog.hostile import BOMBS, GOAL_SECONDS, MIB, MOST_MEMORY, Input, Reading, measure, random_inputs
+from catalog.bombs import BOMBS, MIB, Input
+from catalog.random_inputs import random_inputs
+from catalog.reading import GOAL_SECONDS, MOST_MEMORY, Reading, measure
 
 SHOWN = 12
 

@@ -23,11 +23,11 @@ from statistics import mean, median
 
 from protocol.players import players
 from protocol.scenarios import BUDGETS, SCENARIOS, Replay, Result, Scenario
-from protocol.traces import Trace, load
+from protocol.traces import TRACES, load
 from rich.console import Console
 from rich.table import Table
 
-TRACES = Path(__file__).resolve().parents[1].parent / "shared" / "traces"
+from pointsman.replay.traces import Trace
 
 Results = Callable[[Scenario, str], list[Result]]
 

@@ -22,14 +22,14 @@ from statistics import mean
 from typing import Any
 
 from protocol.scenarios import Replay, Scenario
-from protocol.traces import load
+from protocol.traces import TRACES, load
 from rich.console import Console
 from rich.table import Table
 
-from pointsman import ModelRegistry, ModelSpec, Outcome, Request, Router
+from pointsman import ModelRegistry, Outcome, Request, Router
+from pointsman.replay.traces import specs_of
 from pointsman.testing import FakeClock
 
-TRACES = Path(__file__).resolve().parents[1].parent / "shared" / "traces"
 _WAIT_AT_MOST, _DONE_WITHIN = 120.0, 600.0
 
 
@@ -37,17 +37,7 @@ def serve(job: dict[str, Any], barrier: Any, told: Any) -> None:
     """Serve every so-manieth prompt of a replay; tell the rewards' sum and the per cent that the best model earned."""
     trace = load(job["traces"])[job["trace"]]
     replay = Replay(trace, Scenario("static"), job["seed"])
-    registry = ModelRegistry(
-        ModelSpec(
-            name=name,
-            provider="trace",
-            capabilities=("generation.text.chat",),
-            cost_per_1m_input_tokens=price_in,
-            cost_per_1m_output_tokens=price_out,
-            quality={"general": prior},
-        )
-        for name, (price_in, price_out), prior in zip(trace.models, trace.prices, trace.priors, strict=True)
-    )
+    registry = ModelRegistry(specs_of(trace))
     clock = FakeClock()
     column = {f"trace:{name}": at for at, name in enumerate(trace.models)}
     seed = job["seed"] * 100 + job["number"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -61,7 +62,7 @@ MOST_LINES = 400
 HEAVY = {"litellm", "langchain", "langchain_core", "langchain_openai", "numpy", "httpx", "rich", "click"}
 # The learners are loaded only when they are asked for, see `policies.names`.
 LEARNERS = tuple(
-    f"policies.{name}" for name in ("adaptive", "candidates", "evidence", "pacing", "posterior", "thompson")
+    f"policies.{name}" for name in ("adaptive", "candidates", "evidence", "pacing", "posterior", "thompson", "vectors")
 )
 # `replay` is loaded when it is asked for.
 MAY_BE_HEAVY = ("langchain", "litellm", "cli", "demo", "replay", *LEARNERS)
@@ -121,6 +122,22 @@ def test_imports_go_down_or_sideways(path: Path) -> None:
     name = name_of(path)
     upward = {each for each in imports_of(path) if layer_of(each) > layer_of(name)}
     assert not upward, f"{name} imports from a layer above it: {sorted(upward)}"
+
+
+def test_the_page_on_architecture_tells_of_these_layers() -> None:
+    page = (SOURCE.parents[1] / "docs" / "architecture.md").read_text()
+    rows = re.findall(
+        r"^\| \w+ \| (.*) \| [^|]* \|$", page.partition("\n|---|---|---|\n")[2].partition("\n\n")[0], re.MULTILINE
+    )
+    assert len(rows) == len(LAYERS)
+    for row, names in zip(reversed(rows), LAYERS, strict=True):
+        package = "."
+        for told in re.findall(r"`([^`]+)`", row):
+            found = [SOURCE / told, SOURCE / f"{told}.py", SOURCE / package / f"{told}.py"]
+            assert any(each.exists() for each in found), f"there is no {told}"
+            package = told if told.endswith("/") else package
+        left_out = {name for name in names if not re.search(rf"`{name.replace('.', '/')}/?`", row)}
+        assert all(name.startswith("_") or "." in name for name in left_out), left_out
 
 
 def test_no_imports_go_round_in_circles() -> None:

@@ -106,6 +106,30 @@ def test_r9_a_changed_file_is_taken_over_and_a_broken_one_is_not(path: Path) -> 
     assert events[1].error.path == str(path)
 
 
+def test_r9_a_file_that_is_being_written_is_not_read_half(path: Path) -> None:
+    registry = ModelRegistry.load(path)
+    reloaded, failed = threading.Event(), threading.Event()
+
+    def told(event: RegistryEvent) -> None:
+        if event.kind == "reloaded":
+            reloaded.set()
+            raise RuntimeError("a listener's own trouble")
+        failed.set()
+
+    registry.subscribe(told)
+    watch = FileWatch(registry)
+    path.write_text("")
+    assert not watch.poll()
+    assert "a" in registry, "an editor empties a file before it writes it"
+    with FileWatch(registry, interval=0.01):
+        path.write_text(FILE.replace("1000", "2000"))
+        assert reloaded.wait(30)
+        assert registry.get_model("a").context_window == 2000
+        path.write_text("models: [")
+        assert failed.wait(30), "it goes on after a listener has failed"
+    assert "pointsman-watch" not in {each.name for each in threading.enumerate()}
+
+
 def test_r7_a_status_outlives_reloads_until_the_file_changes_it(path: Path, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/p.db"
     registry = ModelRegistry.load(path, open_store(url))

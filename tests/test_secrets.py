@@ -137,7 +137,7 @@ class Scan:
         data = {name: value for name, value in vars(error).items() if not isinstance(value, BaseException)}
         causes = data.pop("exceptions", None), data.pop("_exceptions", None)
         del causes
-        self._said += [(where, str(error)), (where, repr(data)), (where, str(error.message))]
+        self._said += [(where, str(error)), (where, repr(error)), (where, repr(data)), (where, str(error.message))]
 
     def found(self) -> list[str]:
         """Where which secret was found."""

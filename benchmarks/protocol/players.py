@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 from typing import Any
 
-from pointsman import ModelRegistry, ModelSpec, Request
+from pointsman import ModelRegistry, Request
 from pointsman.policies import Context, Lesson, make_policy
+from pointsman.replay.traces import specs_of
 from protocol.peers import PEERS, installed
 from protocol.scenarios import Told
 
@@ -16,18 +18,7 @@ class PolicyPlayer:
 
     def __init__(self, told: Told, policy: str, *, on_reward: bool = False, **options: Any) -> None:
         trace = told.trace
-        registry = ModelRegistry()
-        for name, (price_in, price_out), prior in zip(trace.models, trace.prices, told.priors, strict=True):
-            registry.register_model(
-                ModelSpec(
-                    name=name,
-                    provider="trace",
-                    capabilities=("generation.text.chat",),
-                    cost_per_1m_input_tokens=price_in,
-                    cost_per_1m_output_tokens=price_out,
-                    quality={"general": prior},
-                )
-            )
+        registry = ModelRegistry(specs_of(replace(trace, priors=told.priors)))
         if told.budget is not None:
             options["budget_per_request"] = told.budget
         self.policy: Any = make_policy({"name": policy, **options})

@@ -8,7 +8,8 @@ from typing import Protocol
 
 import numpy as np
 
-from protocol.traces import Table, Trace
+from pointsman.replay.estimators import Vector
+from pointsman.replay.traces import Trace
 
 COST_WEIGHT = 0.1
 
@@ -129,5 +130,5 @@ class Replay:
         if not self.scenario.drift:
             return float(self.rewards.sum(axis=0).max())
         half = len(self.order) // 2
-        parts: list[Table] = [self.rewards[self.order[:half]], self.rewards[self.order[half:]]]
+        parts: list[Vector] = [self.rewards[self.order[:half]], self.rewards[self.order[half:]]]
         return float(sum(part.sum(axis=0).max() for part in parts))

@@ -2,80 +2,20 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
 import numpy as np
-from numpy.typing import NDArray
 
-Table = NDArray[np.float64]
+from pointsman.replay.traces import Trace, read_trace
 
-
-@dataclass(frozen=True)
-class Trace:
-    """What every model answered to every prompt.
-
-    Attributes:
-        name: of the trace.
-        prompts: texts.
-        prompt_tokens: their sizes.
-        models: names.
-        prices: USD per million tokens, input and output, per model.
-        priors: quality by a benchmark that is not this trace.
-        scores: 0 to 1, prompts by models, as `costs` in USD and `output_tokens`.
-    """
-
-    name: str
-    prompts: list[str]
-    prompt_tokens: list[int]
-    models: list[str]
-    prices: list[tuple[float, float]]
-    priors: list[float]
-    scores: Table
-    costs: Table
-    output_tokens: Table
+# A folder with NAME.models.csv and so on, beside this project's.
+TRACES = Path(__file__).resolve().parents[2].parent / "shared" / "traces"
 
 
 def load(folder: Path) -> list[Trace]:
     """Every trace in a folder; a generated one where there is none."""
-    names = sorted(path.name.removesuffix(".models.csv") for path in folder.glob("*.models.csv"))
-    return [_read(folder, name) for name in names] or [generate()]
-
-
-def _read(folder: Path, name: str) -> Trace:
-    models = list(_rows(folder / f"{name}.models.csv"))
-    prompts = list(_rows(folder / f"{name}.prompts.csv.gz"))
-    column = {model["model"]: at for at, model in enumerate(models)}
-    line = {prompt["prompt_id"]: at for at, prompt in enumerate(prompts)}
-    scores, costs, output = (np.zeros((len(prompts), len(models))) for _ in range(3))
-    for row in _rows(folder / f"{name}.scores.csv.gz"):
-        at = line[row["prompt_id"]], column[row["model"]]
-        scores[at], costs[at], output[at] = float(row["score"]), float(row["cost_usd"]), float(row["output_tokens"])
-    return Trace(
-        name=name,
-        prompts=[prompt["prompt"] for prompt in prompts],
-        prompt_tokens=[int(prompt["input_tokens"]) for prompt in prompts],
-        models=[model["model"] for model in models],
-        prices=[(float(model["price_in"]), float(model["price_out"])) for model in models],
-        priors=[float(model["quality_prior"]) for model in models],
-        scores=scores,
-        costs=costs,
-        output_tokens=output,
-    )
-
-
-def _rows(path: Path) -> Iterator[dict[str, str]]:
-    csv.field_size_limit(2**31 - 1)
-    if path.suffix == ".gz":
-        with gzip.open(path, "rt", encoding="utf-8", newline="") as file:
-            yield from csv.DictReader(file)
-    else:
-        with path.open(encoding="utf-8", newline="") as file:
-            yield from csv.DictReader(file)
+    return [read_trace(path) for path in sorted(folder.glob("*.scores.csv.gz"))] or [generate()]
 
 
 # name, USD per million tokens in and out, prior, answer length, skill at: arithmetic, code, facts, writing

@@ -95,12 +95,11 @@ class Pointsman(Contender):
         return self.router.health(name).available_in
 
 
-class PointsmanLangChain(Contender):
+class PointsmanLangChain(Pointsman):
     """The LangChain door."""
 
     def __init__(self, fleet: ModelFleet, limits: Limits, names: Sequence[str] | None = None) -> None:
         super().__init__(fleet, limits, names)
-        self.router = _router(fleet, limits, self.names)
         self._llm = ChatPointsman(router=self.router)
 
     async def ask(self, text: str) -> str:
@@ -109,12 +108,6 @@ class PointsmanLangChain(Contender):
     async def stream(self, text: str) -> AsyncIterator[str]:
         async for part in self._llm.astream(text):
             yield str(part.text)
-
-    def is_out(self, name: str) -> bool:
-        return not self.router.health(name).healthy
-
-    def out_for(self, name: str) -> float:
-        return self.router.health(name).available_in
 
 
 class LangChain(Contender):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Literal
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Literal
 
 from pointsman import caller, custom_calls
 from pointsman.catalog.capabilities import answers_text
@@ -11,6 +12,9 @@ from pointsman.catalog.spec import ModelSpec
 from pointsman.errors import MissingCredentialError
 from pointsman.failover.readings import read, reported
 from pointsman.registry.models import ModelRegistry
+
+if TYPE_CHECKING:
+    import ssl
 
 Probe = Callable[[ModelSpec, float], Awaitable[None]]
 ProbeKind = Literal["models", "completion"]
@@ -45,10 +49,18 @@ async def probe_models_endpoint(spec: ModelSpec, timeout: float) -> None:  # noq
         headers["authorization"] = f"Bearer {key}"
     base = spec.api_base.rstrip("/")
     url = f"{base}/api/tags" if spec.provider == "ollama" else f"{base}/models"
-    async with httpx.AsyncClient(timeout=timeout, follow_redirects=False) as client:
+    async with httpx.AsyncClient(timeout=timeout, follow_redirects=False, verify=_certificates()) as client:
         response = await client.get(url, headers=headers)
     if response.status_code >= _OK_BELOW or response.status_code in _REFUSED:
         response.raise_for_status()
+
+
+@lru_cache(maxsize=1)
+def _certificates() -> ssl.SSLContext:
+    """Read once: that takes some 20 ms, in which the event loop of the calls would stand still at every check."""
+    import httpx  # noqa: PLC0415  as above
+
+    return httpx.create_ssl_context()
 
 
 async def probe_completion(spec: ModelSpec, timeout: float) -> None:  # noqa: ASYNC109  LiteLLM takes it as it is

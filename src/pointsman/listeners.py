@@ -70,7 +70,7 @@ class Audience:
     __slots__ = ("_broken", "_listeners", "_lock", "failures", *EVENTS)
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._listeners: list[tuple[object, object]] = []
         self._broken: set[tuple[int, str]] = set()
         self.failures = 0

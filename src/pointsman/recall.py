@@ -6,6 +6,7 @@ An answer that comes from here was made by nobody just now: it teaches no policy
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
@@ -116,7 +117,9 @@ class Recall:
     def _patience(self, deadline: float | None) -> Callable[[], float | None]:
         """What is left of a deadline that runs from here on."""
         started = self._clock.monotonic()
-        return lambda: None if deadline is None else max(deadline - (self._clock.monotonic() - started), 0.0)
+        if deadline is None or math.isinf(deadline):  # no thread can wait for so long
+            return lambda: None
+        return lambda: max(deadline - (self._clock.monotonic() - started), 0.0)
 
     # -- looking and keeping
 

@@ -6,18 +6,22 @@ import logging
 import threading
 from hashlib import sha256
 from pathlib import Path
+from typing import Self
 
 from pointsman.errors import CatalogError
 from pointsman.registry.models import ModelRegistry
 
 _log = logging.getLogger("pointsman")
 
+_NOTHING = sha256(b"").digest()
+
 
 class FileWatch:
     """Polls the file a registry was loaded from: its size and time first, its content only when those moved.
 
     A broken file changes nothing: the last good version stays, the registry tells `reload_failed`, and the file is
-    looked at again when it changes once more.
+    looked at again when it changes once more. The thread takes a change over when it finds the file as it was a look
+    before, so that one that is being written is not read half; an empty one is taken for just that.
 
     Args:
         registry: loaded from a file.
@@ -40,7 +44,7 @@ class FileWatch:
             return False
         self._stat = stat
         content = self._hash()
-        if content is None or content == self._content:
+        if content in (None, _NOTHING, self._content):
             return False
         self._content = content
         try:
@@ -50,7 +54,7 @@ class FileWatch:
             return False
         return True
 
-    def start(self) -> FileWatch:
+    def start(self) -> Self:
         """Poll in a daemon thread until `stop`."""
         if self._thread is None:
             self._stop.clear()
@@ -65,9 +69,22 @@ class FileWatch:
             self._thread.join()
             self._thread = None
 
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
     def _run(self) -> None:
+        before = self._stat
         while not self._stop.wait(self._interval):
-            self.poll()
+            stat = self._look()
+            if stat == before:
+                try:
+                    self.poll()
+                except Exception as error:  # noqa: BLE001  whoever was told of the change may fail; the looks go on
+                    _log.warning("somebody who was told of a reload failed: %s", type(error).__name__)
+            before = stat
 
     def _look(self) -> tuple[int, int] | None:
         try:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 
 import pytest
-from catalog.hostile import BOMBS, CROWDS, FINE, MIB, MOST_MEMORY, Input, measure, random_inputs, read_everything
+from catalog.bombs import BOMBS, CROWDS, FINE, MIB, Input
+from catalog.random_inputs import random_inputs
+from catalog.reading import MOST_MEMORY, measure, read_everything
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from pointsman.catalog.spec import ModelSpec
+from pointsman.errors import CatalogError
 
 # With this as a file's first line, editors with a YAML language server complete and check what is written below it.
 SCHEMA_LINE = "# yaml-language-server: $schema=./pointsman.schema.json"
@@ -23,6 +25,19 @@ def catalogue_text(models: Iterable[ModelSpec], *, note: str = "") -> str:
     if not entries:
         lines[-1] += " []"
     return "\n".join([*lines, *entries, ""])
+
+
+def write_file(path: str | Path, text: str) -> None:
+    """Write a whole file.
+
+    Raises:
+        CatalogError: E4005, if it cannot be written.
+    """
+    try:
+        Path(path).write_text(text, encoding="utf-8")
+    except OSError as error:
+        reason = (error.strerror or type(error).__name__).lower()
+        raise CatalogError(f"cannot write the file: {reason}", path=str(path), hint="check the path") from None
 
 
 def stated(spec: ModelSpec) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from pointsman.errors import CatalogError, InvalidModelError, MissingDependencyE
 _FILE = "litellm/model_prices_and_context_window_backup.json"
 
 # What a mode makes of a model. Editing an image is no way to make one from words, so it has a node of its own.
-_KINDS = {
+KINDS = {
     "chat": "generation.text.chat",
     "responses": "generation.text.chat",
     "completion": "generation.text.completion",
@@ -141,7 +141,7 @@ def _no_model(key: str, entry: Any) -> str | None:
     mode = entry.get("mode")
     if mode is None:
         return "no mode"
-    if mode not in _KINDS:
+    if mode not in KINDS:
         return f"mode {mode}"
     if mode == "chat" and entry.get("max_input_tokens") == 0:
         return "a chat model that reads nothing"
@@ -193,7 +193,7 @@ def _names(key: str, entry: Mapping[str, Any], provider: str) -> tuple[str, str]
 
 
 def _capabilities(entry: Mapping[str, Any]) -> list[str]:
-    found = [_KINDS[entry["mode"]]]
+    found = [KINDS[entry["mode"]]]
     found += [node for flag, node in _ABILITIES.items() if entry.get(flag) is True and node not in found]
     if _batches(entry):
         found.append("batch")
@@ -216,7 +216,7 @@ def _limits(entry: Mapping[str, Any]) -> dict[str, int | None]:
 
 
 def _prices(entry: Mapping[str, Any], provider: str, name: str) -> dict[str, float | int | None]:
-    zero_is_a_price = _KINDS[entry["mode"]].partition(".")[0] != "generation" or (
+    zero_is_a_price = KINDS[entry["mode"]].partition(".")[0] != "generation" or (
         provider in _FREE and not name.endswith("-cloud")
     )
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import click
 
-from pointsman.errors import CatalogError
+from pointsman.catalog.export import write_file
 
 
 def print_json(value: Any) -> None:
@@ -17,7 +16,7 @@ def print_json(value: Any) -> None:
 
 
 def write_text(path: str, text: str) -> None:
-    """Write a whole file.
+    """Write a whole file, or to standard output.
 
     Raises:
         CatalogError: E4005, if it cannot be written.
@@ -25,8 +24,4 @@ def write_text(path: str, text: str) -> None:
     if path == "-":
         click.echo(text, nl=False)
         return
-    try:
-        Path(path).write_text(text, encoding="utf-8")
-    except OSError as error:
-        reason = (error.strerror or type(error).__name__).lower()
-        raise CatalogError(f"cannot write the file: {reason}", path=path, hint="check the path") from None
+    write_file(path, text)

@@ -18,6 +18,7 @@ import yaml
 
 from pointsman.demo.door import Answer
 from pointsman.errors import MissingDependencyError, PointsmanError, UnknownDecisionError
+from pointsman.testing.process import end
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from pointsman.testing import ModelFleet
 
 _START_SECONDS = 90.0
-_STOP_SECONDS = 5.0
 _STEP = 0.25
 # What `litellm[proxy]` brings and the demo's proxy cannot do without.
 _NEEDED = ("fastapi", "uvicorn", "apscheduler", "backoff", "orjson")
@@ -111,15 +111,8 @@ class ProxyProcess:
     def stop(self) -> None:
         """End the process; it leaves when its standard input closes."""
         process, self._process = self._process, None
-        if process is None:
-            return
-        if process.stdin is not None:
-            process.stdin.close()
-        try:
-            process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        if process is not None:
+            end(process)
 
     def __enter__(self) -> Self:
         return self

@@ -46,6 +46,10 @@ class AllModelsFailedError(PointsmanError, ExceptionGroup[Exception]):
         kept = {name: getattr(self, name) for name in ("models", "decision_id", "stopped_by", "retry_after")}
         return AllModelsFailedError(self.message, excs, **kept)
 
+    def __repr__(self) -> str:
+        # A group's own repeats what providers said, which may quote the prompt, or a key.
+        return f"{type(self).__name__}({str(self)!r})"
+
     def __str__(self) -> str:
         pairs = zip(self.models, self.exceptions, strict=False)
         causes = "; ".join(f"{model}: {type(cause).__name__}" for model, cause in pairs)

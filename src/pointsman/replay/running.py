@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from pointsman.catalog.spec import ModelSpec
 from pointsman.errors import ConfigError
 from pointsman.html import table
 from pointsman.learning.rewards import scalar_reward
@@ -22,7 +21,7 @@ from pointsman.replay.evaluation import Given, name_of
 from pointsman.replay.fronts import Point, aiq
 from pointsman.replay.results import text_table
 from pointsman.replay.targets import learns
-from pointsman.replay.traces import Trace
+from pointsman.replay.traces import Trace, specs_of
 from pointsman.types import Request
 
 COST_WEIGHTS = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
@@ -230,7 +229,7 @@ class _Stage:
             for name, cost, score in zip(trace.models, means, trace.scores.mean(axis=0), strict=True)
         }
         self.costs_between = float(means.min()), float(means.max())
-        self._registry = ModelRegistry(_specs(trace))
+        self._registry = ModelRegistry(specs_of(trace))
 
     def front_of(self, options: Mapping[str, Any], seed: int) -> Iterator[Point]:
         """Cost and score of a policy at several weights of cost."""
@@ -294,18 +293,6 @@ class _Stage:
                 if telling.random() < self._scored:
                     policy.learn(lesson)
             yield model
-
-
-def _specs(trace: Trace) -> Iterator[ModelSpec]:
-    for name, (price_in, price_out), prior in zip(trace.models, trace.prices, trace.priors, strict=True):
-        yield ModelSpec(
-            name=name,
-            provider="trace",
-            capabilities=("generation.text.chat",),
-            cost_per_1m_input_tokens=price_in,
-            cost_per_1m_output_tokens=price_out,
-            quality={} if prior is None else {"general": prior},
-        )
 
 
 def _maker(given: Given | type[Policy], orders: int) -> Callable[[], Policy]:

@@ -29,6 +29,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from pointsman.catalog.spec import ModelSpec
 from pointsman.errors import InvalidTraceError
 from pointsman.replay.estimators import Vector
 
@@ -63,6 +64,19 @@ class Trace:
 
     def __repr__(self) -> str:
         return f"Trace({self.name!r}, {len(self.prompts)} prompts, {len(self.models)} models)"
+
+
+def specs_of(trace: Trace) -> Iterator[ModelSpec]:
+    """Describe the models of a trace, in its order."""
+    for name, (price_in, price_out), prior in zip(trace.models, trace.prices, trace.priors, strict=True):
+        yield ModelSpec(
+            name=name,
+            provider="trace",
+            capabilities=("generation.text.chat",),
+            cost_per_1m_input_tokens=price_in,
+            cost_per_1m_output_tokens=price_out,
+            quality={} if prior is None else {"general": prior},
+        )
 
 
 def read_trace(path: str | Path) -> Trace:

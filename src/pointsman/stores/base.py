@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
+
+from pointsman.errors import StoreError
 
 Json = Any
 
@@ -69,3 +72,15 @@ class Store(Protocol):
     def close(self) -> None:
         """Give back what is held; may be called twice."""
         ...
+
+
+def load(text: str, place: str) -> Json:
+    """Read a value that was kept at a place as JSON.
+
+    Raises:
+        StoreError: E4301.
+    """
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise StoreError(f"{place}: an entry is no JSON", hint="it was changed by something else") from None

@@ -7,6 +7,7 @@ import logging
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from pydantic_core import PydanticSerializationError, to_json
 
@@ -42,7 +43,7 @@ class MemoryStore:
     remote = False
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._spaces: dict[str, dict[str, str | Unspelled]] = {}
 
     def get(self, space: str, key: str) -> Json | None:
@@ -94,7 +95,7 @@ class MemoryStore:
         with self._lock:
             values = self._spaces.get(space, {})
             surplus = max(len(values) - keep, 0)
-            for key in list(values)[:surplus]:
+            for key in list(islice(values, surplus)):
                 del values[key]
             return surplus
 

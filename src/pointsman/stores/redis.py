@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 
-from pointsman.errors import StoreError
-from pointsman.stores.base import Json, Write
+from pointsman.stores.base import Json, Write, load
 from pointsman.stores.memory import dump
 from pointsman.stores.redis_link import RedisLink
 
@@ -92,7 +90,7 @@ class RedisStore:
     def get(self, space: str, key: str) -> Json | None:
         """The value, or None."""
         text = self.link.ask("HGET", self._keys(space)[0], key)
-        return None if text is None else self._load(text)
+        return None if text is None else load(text, self.link.address)
 
     def put(self, space: str, key: str, value: Json) -> None:
         """Write a value."""
@@ -154,14 +152,6 @@ class RedisStore:
             for at in range(0, len(page), 3):
                 after = float(page[at])
                 if page[at + 2] is not None:
-                    yield after, page[at + 1], self._load(page[at + 2])
+                    yield after, page[at + 1], load(page[at + 2], self.link.address)
             if len(page) < 3 * _ENTRIES_PER_PAGE:
                 return
-
-    def _load(self, text: str) -> Json:
-        try:
-            return json.loads(text)
-        except ValueError:
-            raise StoreError(
-                f"{self.link.address}: an entry is no JSON", hint="the key was changed by something else"
-            ) from None

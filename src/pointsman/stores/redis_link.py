@@ -38,6 +38,7 @@ class RedisLink:
     Attributes:
         address: the server, without user and password.
         prefix: what every key starts with.
+        timeout: seconds for each answer.
         outages: how often the server went away.
 
     Raises:
@@ -46,13 +47,13 @@ class RedisLink:
     """
 
     def __init__(self, url: str, *, binary: bool = False) -> None:
-        self.address, self.prefix, self._timeout, self._connect = _read(url, binary=binary)
+        self.address, self.prefix, self.timeout, self._connect = _read(url, binary=binary)
         self.outages = 0
         self._lock = threading.Lock()
         self._down = False
         self._closed = False
         self._listeners: list[Callable[[], None]] = []
-        self._client = self._connect(self._timeout)
+        self._client = self._connect(self.timeout)
         renew_after_fork(self)
 
     def __repr__(self) -> str:
@@ -97,7 +98,7 @@ class RedisLink:
         """A child has connections and a circuit of its own."""
         self._lock = threading.Lock()
         self._down = False
-        self._client = self._connect(self._timeout)
+        self._client = self._connect(self.timeout)
 
     def _guarded(self, act: Callable[[Any], Any]) -> Any:
         from redis import exceptions  # noqa: PLC0415  the package is an extra
@@ -135,7 +136,7 @@ class RedisLink:
         while not self._closed:
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
-            client = self._connect(max(self._timeout, _PATIENCE))
+            client = self._connect(max(self.timeout, _PATIENCE))
             try:
                 client.ping()
             except (exceptions.RedisError, OSError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sqlite3
 import threading
@@ -11,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pointsman.errors import StoreError
-from pointsman.stores.base import Json, Write
+from pointsman.stores.base import Json, Write, load
 from pointsman.stores.memory import dump
 
 _SCHEMA = """
@@ -53,7 +52,7 @@ class SQLiteStore:
         """The value, or None."""
         with self._open() as connection:
             row = connection.execute("SELECT value FROM entries WHERE space = ? AND key = ?", (space, key)).fetchone()
-        return None if row is None else self._load(row[0])
+        return None if row is None else load(row[0], self.path)
 
     def put(self, space: str, key: str, value: Json) -> None:
         """Write a value; committed when this returns."""
@@ -91,7 +90,7 @@ class SQLiteStore:
                     (space, after, _PAGE),
                 ).fetchall()
             for after, key, text in rows:  # noqa: B007  the last one read is where the next page starts
-                yield key, self._load(text)
+                yield key, load(text, self.path)
             if len(rows) < _PAGE:
                 return
 
@@ -145,11 +144,3 @@ class SQLiteStore:
         connection.execute(_INDEX)
         self._connection, self._owner = connection, os.getpid()
         return connection
-
-    def _load(self, text: str) -> Json:
-        try:
-            return json.loads(text)
-        except ValueError:
-            raise StoreError(
-                f"{self.path}: an entry is no JSON", hint="the file was changed by something else"
-            ) from None

@@ -45,7 +45,7 @@ class WriteBehind:
         self.store = store
         self._most = most
         self._flushing = threading.Lock()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._waiting: dict[tuple[str, str], str] = {}
         self._trims: dict[str, int] = {}
         self.dropped = 0
@@ -139,5 +139,5 @@ class WriteBehind:
 
     def forked(self) -> None:
         """What waits is the parent's to write."""
-        self._flushing, self._lock = threading.Lock(), threading.Lock()
+        self._flushing, self._lock = threading.Lock(), threading.RLock()
         self._waiting, self._trims, self.dropped = {}, {}, 0

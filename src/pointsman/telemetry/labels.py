@@ -19,7 +19,7 @@ class Names:
     def __init__(self, most: int) -> None:
         self._most = most
         self._known: dict[str, str] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def __len__(self) -> int:
         return len(self._known)

@@ -10,8 +10,7 @@ import struct
 from typing import TYPE_CHECKING, Any
 
 from .answers import BadRequestError
-from .messages import prompt_size
-from .openai_wire import OpenAIFormat, texts_of
+from .openai_wire import OpenAIFormat, prompt_of, texts_of
 from .validation import check_values
 
 if TYPE_CHECKING:
@@ -28,8 +27,7 @@ class EmbeddingFormat(OpenAIFormat):
 
     def prompt(self, body: Json) -> tuple[str, int, int]:
         """Find the texts."""
-        texts = texts_of(body.get("prompt", body.get("input")))
-        return "\n".join(texts), *prompt_size([{"content": text} for text in texts])
+        return prompt_of(body)
 
     def check(self, body: Json) -> None:
         """Check the parameters."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .limits import Allowance
     from .models import ServedModel
 
-__all__ = ["ChatFormat", "CompletionFormat", "OpenAIFormat", "model_entry", "texts_of"]
+__all__ = ["ChatFormat", "CompletionFormat", "OpenAIFormat", "model_entry", "prompt_of", "texts_of"]
 
 
 def model_entry(name: str, created: int) -> Json:
@@ -36,6 +36,12 @@ def texts_of(value: Any) -> list[str]:
     return [
         item if isinstance(item, str) else " ".join(map(str, item)) for item in value if isinstance(item, (str, list))
     ]
+
+
+def prompt_of(body: Json) -> tuple[str, int, int]:
+    """Join the texts of a request that has no messages; also its size."""
+    texts = texts_of(body.get("prompt", body.get("input")))
+    return "\n".join(texts), *prompt_size([{"content": text} for text in texts])
 
 
 class OpenAIFormat(WireFormat):
@@ -177,8 +183,7 @@ class CompletionFormat(_CompletionLike):
 
     def prompt(self, body: Json) -> tuple[str, int, int]:
         """Find the prompt's texts."""
-        texts = texts_of(body.get("prompt", body.get("input")))
-        return "\n".join(texts), *prompt_size([{"content": text} for text in texts])
+        return prompt_of(body)
 
     def check(self, body: Json) -> None:
         """Check the parameters."""

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
     from .models import ServedModel
 
-__all__ = ["ModelProcess"]
+__all__ = ["ModelProcess", "end"]
 
 _START_SECONDS = 60.0
+_STOP_SECONDS = 5.0
 
 
 class ModelProcess:
@@ -99,17 +100,8 @@ class ModelProcess:
         """End the process by closing its standard input; kill it if that does not help."""
         process, self._process = self._process, None
         atexit.unregister(self.stop)
-        if process is None:
-            return
-        if process.stdin is not None:
-            process.stdin.close()
-        try:
-            process.wait(5)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
+        if process is not None:
+            end(process)
 
     def __enter__(self) -> Self:
         return self.start()
@@ -118,3 +110,16 @@ class ModelProcess:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a process that leaves when its standard input closes; kill it if that does not help."""
+    if process.stdin is not None:
+        process.stdin.close()
+    try:
+        process.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
