@@ -175,3 +175,33 @@ async def test_a_call_cancelled_while_it_waits_for_room_leaves_the_probe_to_othe
     with pytest.raises(asyncio.CancelledError):
         await task
     assert router._health.admit(router.registry.get_model("only")), "the probe was given back"
+
+
+def cancelled_by_itself(names: list[str]) -> Callable[[Attempt], Any]:
+    """A client whose first connection is closed under it, as when a pool shuts down; it answers on the next."""
+
+    async def call(attempt: Attempt) -> Any:
+        names.append(attempt.model)
+        if len(names) == 1:
+            raise asyncio.CancelledError
+        return {"choices": [{"message": {"content": "hi"}, "finish_reason": "stop"}]}
+
+    return call
+
+
+async def test_a_cancellation_that_nobody_asked_for_is_a_failure_of_the_model(make_router: Make) -> None:
+    router = make_router("cheapest", registry=ModelRegistry([make_spec("a"), make_spec("b")]))
+    names: list[str] = []
+    await router.arun(ASK, cancelled_by_itself(names))
+    assert sorted(names) == ["openai:a", "openai:b"]
+    assert router._chooser.pulls.counts == {}
+
+
+async def test_a_timeout_around_the_call_is_no_failure_of_the_model(router: Router) -> None:
+    async def hang(_: Attempt) -> Any:
+        await asyncio.Event().wait()
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await router.arun(ASK, hang)
+    check_nothing_is_held(router)

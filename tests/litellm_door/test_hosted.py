@@ -37,6 +37,11 @@ def asked(call: HostedCall) -> str:
     return step.model
 
 
+def fail_everywhere(call: HostedCall) -> None:
+    while True:
+        call.failed(asked(call), ServerError())
+
+
 def attempts(router: Router) -> list[tuple[str, str | None]]:
     return [(row["model"], row["fault"]) for _, row in router.ledger.rows("ledger.attempts")]
 
@@ -85,6 +90,20 @@ def test_an_answered_call_is_forgotten(router: Router) -> None:
     asked(call)
     calls.delivered(call, KEYS[0], Outcome())
     assert calls.find(call.decision.id) is None
+
+
+def test_calls_that_failed_are_forgotten_before_those_that_may_be_answered_yet(router: Router) -> None:
+    calls, answered_late = HostedCalls(), hosted(router)
+    failed = [hosted(router) for _ in range(400)]
+    for call in failed:
+        with pytest.raises(AllModelsFailedError):
+            fail_everywhere(call)
+    for call in (*failed[:-1], answered_late, failed[-1]):
+        calls.open(call)
+    kept = [call for call in failed if calls.find(call.decision.id) is not None]
+    assert 200 < len(kept) < 300
+    assert kept[-1] is failed[-1]
+    assert calls.find(answered_late.decision.id) is answered_late
 
 
 @pytest.mark.parametrize("ident", [None, 7, "", "unknown", ["x"], {"a": 1}])

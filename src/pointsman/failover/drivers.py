@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import inspect
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Generator, Iterator
+from types import TracebackType
 from typing import Any
 
 from pointsman.errors import EmptyAnswerError
@@ -66,7 +67,7 @@ async def arun(steps: Steps, call: AsyncCall, clock: Clock, read: Reader) -> Cal
                 continue
             started = clock.monotonic()
             try:
-                async with asyncio.timeout(step.attempt.timeout):
+                async with _Within(step.attempt.timeout):
                     value = await call(step.attempt)
                 result = _judged(value, read, clock.monotonic() - started, step.attempt)
             except Exception as error:  # noqa: BLE001  every failure is the classifier's to name
@@ -145,7 +146,7 @@ async def astream(
             source: AsyncIterator[Any] | None = None
             try:
                 try:
-                    async with asyncio.timeout(gate.patience(step.attempt)):
+                    async with _Within(gate.patience(step.attempt)):
                         source = await _aopened(call, step.attempt)
                 except Exception as error:  # noqa: BLE001  see above
                     result = gate.broke(error)
@@ -153,7 +154,7 @@ async def astream(
                 with _telling_if_left(steps, gate, on_done):
                     while True:
                         try:
-                            async with asyncio.timeout(gate.patience(step.attempt)):
+                            async with _Within(gate.patience(step.attempt)):
                                 chunk = await anext(source, _END)
                             ready = gate.finish() if chunk is _END else gate.feed(chunk)
                         except Exception as error:  # noqa: BLE001  see above
@@ -171,6 +172,27 @@ async def astream(
 
 
 _END: Any = object()
+
+
+class _Within:
+    """So many seconds for a call; and a cancellation that nobody asked of this task is the call's failure."""
+
+    __slots__ = ("_timeout",)
+
+    def __init__(self, seconds: float | None) -> None:
+        self._timeout = asyncio.timeout(seconds)
+
+    async def __aenter__(self) -> None:
+        await self._timeout.__aenter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._timeout.__aexit__(kind, error, trace)
+        if kind is asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and not task.cancelling():
+                raise ConnectionAbortedError("the client gave the call up by itself") from error
 
 
 def _record(stop: StopIteration) -> CallRecord:

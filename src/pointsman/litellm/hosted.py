@@ -15,7 +15,8 @@ from pointsman.litellm.answers import is_empty
 from pointsman.litellm.outcomes import unwrapped
 from pointsman.types import Clock, Outcome
 
-_OPEN_CALLS = 10_000
+# Calls are kept with their prompts.
+_OPEN_CALLS, _FAILED_CALLS = 10_000, 256
 
 
 class HostedCall:
@@ -147,12 +148,17 @@ class HostedCalls:
         self._calls: OrderedDict[str, HostedCall] = OrderedDict()
 
     def open(self, call: HostedCall) -> None:
-        """Keep a call until it is answered; one that nobody finishes goes when there are too many."""
+        """Keep a call until it is answered; one that failed is kept while LiteLLM may ask again, one that hangs longer."""
+        gone = []
         with self._lock:
             self._calls[call.decision.id] = call
-            oldest = self._calls.popitem(last=False)[1] if len(self._calls) > _OPEN_CALLS else None
-        if oldest is not None:
-            oldest.close()
+            while len(self._calls) > _FAILED_CALLS:
+                oldest = next(iter(self._calls.values()))
+                if len(self._calls) <= _OPEN_CALLS and not oldest.is_over:
+                    break
+                gone.append(self._calls.popitem(last=False)[1])
+        for each in gone:
+            each.close()
 
     def find(self, call_id: Any) -> HostedCall | None:
         """The call of this id, if it is one of ours and not answered yet."""
