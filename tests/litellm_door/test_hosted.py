@@ -37,7 +37,7 @@ def asked(call: HostedCall) -> str:
     return step.model
 
 
-def fail_everywhere(call: HostedCall) -> None:
+def wear_out(call: HostedCall) -> None:
     while True:
         call.failed(asked(call), ServerError())
 
@@ -97,7 +97,7 @@ def test_calls_that_failed_are_forgotten_before_those_that_may_be_answered_yet(r
     failed = [hosted(router) for _ in range(400)]
     for call in failed:
         with pytest.raises(AllModelsFailedError):
-            fail_everywhere(call)
+            wear_out(call)
     for call in (*failed[:-1], answered_late, failed[-1]):
         calls.open(call)
     kept = [call for call in failed if calls.find(call.decision.id) is not None]
