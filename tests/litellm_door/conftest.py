@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import litellm
 import pytest
 from litellm_door.proxies import Proxy
 
@@ -20,6 +21,21 @@ pools:
   roomy: {models: [large]}
 calls: {deadline: 30, timeout: 2}
 """
+
+
+_CALLBACKS = (
+    *("callbacks", "success_callback", "failure_callback"),
+    *("_async_success_callback", "_async_failure_callback"),
+)
+
+
+@pytest.fixture(autouse=True)
+def _callbacks() -> Iterator[None]:
+    """Each `litellm.Router` leaves callbacks of its own behind, of which LiteLLM takes a hundred per process."""
+    before = {name: list(getattr(litellm, name)) for name in _CALLBACKS}
+    yield
+    for name, callbacks in before.items():
+        getattr(litellm, name)[:] = callbacks
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +62,7 @@ def proxy_models(fleet: ModelFleet) -> list[dict[str, Any]]:
     """The fleet as models of a proxy, twice as two deployments of one embedding model too."""
     entries = fleet.litellm_model_list()
     for entry in entries:
-        # A provider whose Responses API LiteLLM translates to chat completions, which is what the servers speak.
+        # A provider whose Responses and Messages API LiteLLM translates to chat completions.
         entry["litellm_params"]["model"] = entry["litellm_params"]["model"].replace("openai/", "lm_studio/")
     for name in ("cheap", "middle"):
         entries.append(  # through OpenAI's client LiteLLM cannot make embeddings without retries of its own
