@@ -31,8 +31,6 @@ DEAD = "lm_studio:cheap"
 
 LONG = "POINTSMAN_LONG" in os.environ
 REQUESTS, CONCURRENCY = 2_000, 32
-# In a row, until a breaker opens.
-FAILURES = 5
 
 
 class Fleet:
@@ -116,8 +114,9 @@ def test_on_one_redis_no_request_is_lost_and_a_death_is_found_out_once(
         f"\n{kind}: {REQUESTS} requests, {CONCURRENCY} at a time: 0 lost; after the death {failed} attempts met the dead "
         f"model, its breaker opened {openings:.0f} times, {len(fell)} changes to unhealthy were written\n"
     )
-    # Those under way when it dies, what opens the breaker, and then one probe per opening for both processes together.
-    assert failed <= CONCURRENCY + FAILURES + openings
+    # Those under way when it dies, those that come until these have been answered elsewhere (who is to blame is known then),
+    # and then one probe per opening for both processes together.
+    assert failed <= 2 * CONCURRENCY + openings
 
 
 @pytest.mark.long
