@@ -175,3 +175,20 @@ def test_one_call_finds_out_whether_an_outage_is_over_and_the_others_go_elsewher
     clock.advance(60)
     plans = [[spec.key for spec in router.admitted(router.decide("hi").specs)] for _ in range(3)]
     assert plans == [list(KEYS), [KEYS[1], KEYS[2], KEYS[0]], [KEYS[1], KEYS[2], KEYS[0]]]
+
+
+async def test_a_call_of_the_proxy_that_nobody_ends_gives_its_room_back_when_it_is_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("pointsman.litellm.outcomes._OPEN_CALLS", 2)
+    models = [ModelSpec(name="a", provider="openai")]
+    budget = {"tenants": {"acme": {"requests": 10, "period": "day"}}}
+    router = Router(ModelRegistry(models), policy="cheapest", clock=FakeClock(), budget=budget)
+    ledger, left = Attempts(router), []
+    for _ in range(4):
+        decision = router.decide(Request(messages="hi", tenant="acme"))
+        reservations = router.reservations(decision)
+        await reservations.begin(decision.specs)
+        ledger.open(OpenCall(decision, router.blame(), reservations))
+        left.append(next(iter(router.limits().values()))["remaining"])
+    assert left == [9, 8, 8, 8]

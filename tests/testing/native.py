@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
+from testing import seen
 
 
 @dataclass(frozen=True)
@@ -44,14 +45,8 @@ MESSAGES = Native(
 )
 
 
-@dataclass
-class Seen:
-    """What came over the wire until the end, an error or silence."""
-
-    status: int | None = None
-    body: str = ""
-    error: str | None = None
-    headers: httpx.Headers = field(default_factory=httpx.Headers)
+class Seen(seen.Seen):
+    """What came of a stream of named events, or of a body."""
 
     @property
     def blocks(self) -> list[list[str]]:
@@ -71,13 +66,4 @@ class Seen:
 
 
 def ask(client: httpx.Client, url: str, body: dict[str, Any], fault: str | None = None, read: float = 30) -> Seen:
-    seen = Seen()
-    headers = {"x-test-fault": fault} if fault else {}
-    try:
-        with client.stream("POST", url, json=body, headers=headers, timeout=httpx.Timeout(30, read=read)) as response:
-            seen.status, seen.headers = response.status_code, response.headers
-            for piece in response.iter_text():
-                seen.body += piece
-    except httpx.TransportError as error:
-        seen.error = type(error).__name__
-    return seen
+    return seen.watch(client, url, body, Seen(), fault, read)

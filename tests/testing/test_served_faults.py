@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import get_args
 
 import httpx
 import openai
 import pytest
+from testing import seen
 
 from pointsman.testing import FAULTS, Fault, ModelFleet, ServedModel, serve
 from pointsman.testing.faults import FaultKind
@@ -17,14 +17,8 @@ from pointsman.testing.faults import FaultKind
 SAID = "one two three four five six seven eight nine ten"
 
 
-@dataclass
-class Seen:
-    """What came over the wire until the end, an error or silence."""
-
-    status: int | None = None
-    body: str = ""
-    error: str | None = None
-    headers: httpx.Headers = field(default_factory=httpx.Headers)
+class Seen(seen.Seen):
+    """What came of a chat, whole or as a stream."""
 
     @property
     def events(self) -> list[str]:
@@ -43,21 +37,11 @@ def ask() -> Iterator[Ask]:
     with httpx.Client() as client:
 
         def ask(fleet: ModelFleet, *, stream: bool, fault: str | None = None, said: str = SAID) -> Seen:
-            seen = Seen()
             body = {"model": "cheap", "stream": stream, "messages": [{"role": "user", "content": said}]}
-            headers = {"x-test-fault": fault} if fault else {}
             # Only what is silence is waited for; its end is this timeout.
             is_silence = fault in FAULTS and FAULTS[fault].kind in {"hang", "slow", "stall"}
-            timeout = httpx.Timeout(30, read=0.5 if is_silence else 30)
             url = fleet["cheap"].url + "/chat/completions"
-            try:
-                with client.stream("POST", url, json=body, headers=headers, timeout=timeout) as response:
-                    seen.status, seen.headers = response.status_code, response.headers
-                    for piece in response.iter_text():
-                        seen.body += piece
-            except httpx.TransportError as error:
-                seen.error = type(error).__name__
-            return seen
+            return seen.watch(client, url, body, Seen(), fault, 0.5 if is_silence else 30)
 
         yield ask
 

@@ -75,6 +75,8 @@ class Attempts:
             oldest = self._calls.popitem(last=False)[1] if len(self._calls) > _OPEN_CALLS else None
         if oldest is not None:
             oldest.blame.settle(answered=True)
+            if oldest.reservations is not None:
+                oldest.reservations.close()
 
     def find(self, call_id: Any) -> OpenCall | None:
         """The call of this id, if it is one of ours; for a while after its end too, as headers are made then."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -92,13 +93,13 @@ class _CompletionLike(OpenAIFormat, TextFormat):
     whole_name: ClassVar[str]
     chunk_name: ClassVar[str]
 
+    @abstractmethod
     def choice(self, envelope: Envelope, answer: Answer) -> Json:
         """Make the one choice of a whole answer."""
-        raise NotImplementedError
 
+    @abstractmethod
     def choices(self, envelope: Envelope, answer: Answer) -> tuple[list[Json], Json]:
         """Make the choices of a stream's chunks, and the last one, which has the finish reason."""
-        raise NotImplementedError
 
     def whole(self, envelope: Envelope, answer: Answer) -> Json:
         """Write the completion."""
